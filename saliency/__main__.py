@@ -1,0 +1,5 @@
+"""`python -m saliency`."""
+
+from saliency.cli import main
+
+main()

@@ -1,0 +1,147 @@
+"""One safetensors file that rebuilds itself: weights, architecture, preprocessing, origin.
+
+Nothing is unpickled, so a checkpoint from a stranger can be wrong but not run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from saliency.errors import CheckpointError, SaliencyError
+from saliency.files import write_atomically
+from saliency.model import Architecture, SaliencyNetwork
+from saliency.preprocessing import Preprocessing
+
+FORMAT = "aesthetic-saliency"
+FORMAT_VERSION = 1
+PACKAGE = Path(__file__).parent
+RELEASED_NAME = "aesthetic-saliency.safetensors"
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where a checkpoint comes from; free text and numbers for people.
+
+    Attributes:
+        version: Of the weights, not of the code.
+        license: Of the weights.
+        data: A line for each data set that it was trained on.
+        metrics: Set -> metric -> value, measured on images kept out of training.
+        config: The effective training config.
+        commit: Of the code that trained it.
+    """
+
+    version: str = "unreleased"
+    license: str = "Apache-2.0"
+    data: tuple[str, ...] = ()
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network ready to run, how to feed it, and where it comes from."""
+
+    network: SaliencyNetwork
+    preprocessing: Preprocessing
+    card: Card
+
+
+def released_weights() -> Path:
+    """Return the released checkpoint, in an installed wheel or in a checkout.
+
+    Raises:
+        CheckpointError: Neither place has it.
+    """
+    places = (PACKAGE / "weights" / RELEASED_NAME, PACKAGE.parent / "weights" / RELEASED_NAME)
+    for path in places:
+        if path.is_file():
+            return path
+    raise CheckpointError(
+        f"The released weights should be at {places[0]} or {places[1]}. Found neither; "
+        "reinstall the package, or name a checkpoint."
+    )
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` to `path`, weights as float16, atomically."""
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "architecture": json.dumps(asdict(checkpoint.network.architecture)),
+        "preprocessing": json.dumps(asdict(checkpoint.preprocessing)),
+        "card": json.dumps(asdict(checkpoint.card)),
+    }
+    tensors = {
+        name: _to_half(tensor.detach().cpu())
+        for name, tensor in checkpoint.network.state_dict().items()
+    }
+    write_atomically(path, save(tensors, metadata))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Rebuild the network of `path` on the CPU, in evaluation mode, float32.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, of another kind, or does not fit.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"The checkpoint should be a file. Found no {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(
+                    f"{path} should be a checkpoint of {FORMAT}. Found another safetensors file."
+                )
+            if metadata.get("format_version") != str(FORMAT_VERSION):
+                raise CheckpointError(
+                    f"{path} should have format version {FORMAT_VERSION}. Found "
+                    f"{metadata.get('format_version')}; another version of this package wrote it."
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"{path} should be a whole safetensors file. Found a damaged or foreign one: {error}."
+        ) from error
+    try:
+        architecture = Architecture(**_tuples(json.loads(metadata["architecture"])))
+        preprocessing = Preprocessing(**_tuples(json.loads(metadata["preprocessing"])))
+        card = Card(**_tuples(json.loads(metadata["card"])))
+        network = SaliencyNetwork(architecture)
+        network.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, SaliencyError) as error:
+        raise CheckpointError(
+            f"{path} should describe and fill its own network. Found a mismatch: {error}."
+        ) from error
+    return Checkpoint(network.eval(), preprocessing, card)
+
+
+def to_sha256(path: Path) -> str:
+    """Return the file's SHA-256 in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _to_half(tensor: torch.Tensor) -> torch.Tensor:
+    """Return floats as float16, except where one would overflow."""
+    if tensor.is_floating_point() and bool((tensor.abs() < torch.finfo(torch.half).max).all()):
+        return tensor.half().contiguous()
+    return tensor.contiguous()
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` with lists as tuples, which JSON does not know."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

@@ -1,0 +1,59 @@
+"""`saliency train`: a TOML recipe in, a checkpoint out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from saliency.cli.console import stderr, stdout
+from saliency.cli.options import DataRoot, Device
+from saliency.errors import ConfigError
+
+
+def train(
+    config_path: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml", help="A recipe, such as those in data/recipes.")
+    ],
+    run_dir: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the run; an interrupted one goes on.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, as in train.epochs=3."),
+    ] = None,
+    data_root: DataRoot = None,
+    device: Device = "auto",
+) -> None:
+    """Train a network, or go on with an interrupted run.
+
+    The run's folder receives best.safetensors and last.safetensors (checkpoints for --weights),
+    metrics.jsonl, TensorBoard's files and the state to go on from. Ctrl-C stops after the current
+    step with everything saved; the same command goes on.
+
+    **Example:** `saliency train data/recipes/smoke.toml -s train.epochs=2 -o runs/smoke`
+    """
+    try:  # the training extra may not be installed
+        from saliency.training.config import load_config
+        from saliency.training.data import find_data_root
+        from saliency.training.loop import train as run_training
+        from saliency.training.report import Reporter
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"Training needs {error.name}, which is not installed; "
+            "to get it: pip install 'aesthetic-saliency[train]'"
+        ) from error
+
+    config = load_config(config_path, overrides or ())
+    root = find_data_root(config.data, data_root)
+    result = run_training(
+        config, run_dir, data_root=root, device=device, reporter=Reporter(run_dir, stderr)
+    )
+    if result.interrupted:
+        stderr.print(f"stopped; the same command goes on from {run_dir}", highlight=False)
+        raise typer.Exit(130)
+    stdout.print(
+        f"{result.checkpoint}  validation score {result.score:.4f} at epoch {result.epoch}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

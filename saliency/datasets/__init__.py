@@ -1,0 +1,36 @@
+"""Labelled data sets, one adapter a layout, and how they become batches.
+
+`Augmentation` is not among the names here: `saliency.datasets.augmentation` imports albumentations,
+which takes seconds and belongs to training alone.
+"""
+
+from saliency.datasets.ava import AvaDataset
+from saliency.datasets.base import LabelledDataset, Subset, select
+from saliency.datasets.batching import MixedBatchSampler, TrainingDataset, collate
+from saliency.datasets.drawn import DrawnDataset
+from saliency.datasets.osie import OsieDataset
+from saliency.datasets.ratings import RatingsDataset
+from saliency.datasets.salicon import SaliconDataset
+from saliency.datasets.score_bins import score_to_ten_bins, to_ten_bins
+from saliency.datasets.splits import Split, SplitRow, pick_folds, pick_part, read_split
+
+__all__ = [
+    "AvaDataset",
+    "DrawnDataset",
+    "LabelledDataset",
+    "MixedBatchSampler",
+    "OsieDataset",
+    "RatingsDataset",
+    "SaliconDataset",
+    "Split",
+    "SplitRow",
+    "Subset",
+    "TrainingDataset",
+    "collate",
+    "pick_folds",
+    "pick_part",
+    "read_split",
+    "score_to_ten_bins",
+    "select",
+    "to_ten_bins",
+]

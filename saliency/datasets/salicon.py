@@ -1,0 +1,149 @@
+"""SALICON in its original layout of 2017."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from saliency.datasets.base import (
+    keep_inside,
+    list_images,
+    report_skipped,
+    require_folder,
+)
+from saliency.errors import DatasetError, ImageDecodeError
+from saliency.fixations import normalize_density
+from saliency.images import read_image
+from saliency.types import Fixations, Sample
+
+
+class SaliconDataset:
+    """Images with the density maps that come with the set, and fixations where there are any.
+
+    Layout::
+
+        images/{part}/*.jpg
+        maps/{part}/*.png            grey, any scale: the density
+        fixations/{part}/*.mat       optional: what each viewer fixated
+        fixations_png/{part}/*.png   or instead: non-zero at a fixated pixel
+
+    A fixated pixel becomes the point at its centre, so (row 0, column 0) is x = y = 0.5 and
+    `floor` gives the pixel back. MATLAB counts pixels from 1: there that point is written [1, 1].
+
+    Note:
+        Labels of 2015 and 2017 are not comparable; the folders do not tell which they are.
+    """
+
+    def __init__(
+        self, root: Path, parts: Sequence[str] = ("train", "val"), name: str = "salicon"
+    ) -> None:
+        """List the images; nothing is decoded yet.
+
+        Args:
+            root: Folder that holds `images` and `maps`.
+            parts: Sub-folders to use, one after the other.
+            name: Name of the set in its samples.
+
+        Raises:
+            DatasetError: If a folder is not there, or no image has a map.
+        """
+        self.name = name
+        self._root = Path(root)
+        found: list[tuple[str, str]] = []
+        unlabelled: list[str] = []
+        for part in parts:
+            images = list_images(require_folder(self._root, f"images/{part}", "SALICON"))
+            maps = require_folder(self._root, f"maps/{part}", "SALICON")
+            mapped = {Path(map_name).stem for map_name in list_images(maps)}
+            for image in images:
+                if Path(image).stem in mapped:
+                    found.append((part, image))
+                else:
+                    unlabelled.append(image)
+        report_skipped(name, unlabelled, "without a density map")
+        if not found:
+            raise DatasetError(
+                f"Expected maps named as the images of {self._root}. Found none that match."
+            )
+        self._parts = tuple(part for part, _ in found)
+        self.ids = tuple(image for _, image in found)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one image with its labels.
+
+        Raises:
+            ImageError: If the image, its map or its fixation map cannot be decoded.
+            DatasetError: If the map is of another size or the `.mat` file is of another kind.
+        """
+        part, image_id = self._parts[index], self.ids[index]
+        image = read_image(self._root / "images" / part / image_id)
+        size = image.shape[:2]
+        density = _read_grey(self._root / "maps" / part / f"{Path(image_id).stem}.png", size)
+        return Sample(
+            image,
+            self.name,
+            image_id,
+            fixations=self._read_fixations(part, Path(image_id).stem, size),
+            density=normalize_density(density),
+        )
+
+    def _read_fixations(self, part: str, stem: str, size: tuple[int, int]) -> Fixations | None:
+        points = self._root / "fixations" / part / f"{stem}.mat"
+        if points.is_file():
+            return read_mat_fixations(points, size)
+        pixels = self._root / "fixations_png" / part / f"{stem}.png"
+        if pixels.is_file():
+            rows, columns = np.nonzero(_read_grey(pixels, size))
+            return keep_inside(columns + 0.5, rows + 0.5, size)
+        return None
+
+
+def read_mat_fixations(path: Path, size: tuple[int, int]) -> Fixations:
+    """Read the fixations of all viewers from one of SALICON's `.mat` files.
+
+    Args:
+        path: File with a struct array `gaze`, one element a viewer, whose field `fixations` is
+            (K, 2) points [x, y] counted from 1, of any number type, or empty.
+        size: (height, width) of the image; points outside it are dropped.
+
+    Raises:
+        DatasetError: If the file is not of this kind.
+    """
+    # Only the two sets that ship `.mat` files need SciPy.
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        contents = loadmat(path)
+    except (MatReadError, NotImplementedError, OSError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{path} should be a MATLAB file, version 7 or older. Found: {error}"
+        ) from error
+    gaze = contents.get("gaze")
+    if gaze is None or "fixations" not in (gaze.dtype.names or ()):
+        variables = [key for key in contents if not key.startswith("__")]
+        raise DatasetError(
+            f"{path} should hold a struct array `gaze` with a field `fixations`. Found {variables}."
+        )
+    # Copies in circulation differ in (1, N) or (N, 1), and an empty list has any shape.
+    viewers = [np.asarray(points, np.float64) for points in gaze["fixations"].ravel()]
+    points = np.concatenate([np.empty((0, 2)), *(p.reshape(-1, 2) for p in viewers if p.size)])
+    return keep_inside(points[:, 0] - 0.5, points[:, 1] - 0.5, size)
+
+
+def _read_grey(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
+    try:
+        with Image.open(path) as image:
+            # 16-bit maps keep their depth; colour or palette copies of grey maps lose nothing.
+            grey = image if image.mode.startswith(("I", "F")) else image.convert("L")
+            values = np.asarray(grey, dtype=np.float32)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageDecodeError(f"{path} cannot be decoded: {error}") from error
+    if values.shape != size:
+        raise DatasetError(f"{path} should be of its image's size {size}. Found {values.shape}.")
+    return values

@@ -1,0 +1,283 @@
+"""A Predictor over a labelled set -> a number a photo and metric -> a table with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, SupportsFloat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.errors import ImageError
+from saliency.metrics import (
+    CenterBias,
+    Interval,
+    auc,
+    auc_shuffled,
+    binary_accuracy,
+    bootstrap_interval,
+    cc,
+    emd,
+    information_gain,
+    kl_div,
+    nss,
+    plcc,
+    pool_fixations,
+    sim,
+    srcc,
+)
+from saliency.predictor import BATCH_SIZE
+from saliency.types import SCORES, Fixations, Prediction, Sample
+
+MIDDLE_SCORE = 5.5
+"""Middle of 1..10 (and of OASIS's 1..7), the cut of binary accuracy."""
+
+METRICS = ("NSS", "CC", "KLDiv", "SIM", "AUC", "sAUC", "IG")
+"""Of maps, in the order of tables."""
+
+MINIMUM_RATED = 2
+"""Images that a correlation needs."""
+
+
+class PredictsMany(Protocol):
+    """What evaluation asks of a predictor; `Predictor` and `CenterBiasPredictor` have it."""
+
+    def predict_many(
+        self, images: Iterable[NDArray[np.uint8]], batch_size: int
+    ) -> Iterator[Prediction]:
+        """Yield one prediction a photo, in order."""
+
+
+class CenterBiasPredictor:
+    """The baseline that knows no photo: the same density for all, and no score."""
+
+    def __init__(self, center_bias: CenterBias) -> None:
+        self._center_bias = center_bias
+        self._densities: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    def predict_many(
+        self, images: Iterable[NDArray[np.uint8]], batch_size: int = BATCH_SIZE
+    ) -> Iterator[Prediction]:
+        """Yield the centre bias at each photo's size."""
+        for image in images:
+            size = (image.shape[0], image.shape[1])
+            if size not in self._densities:
+                self._densities[size] = self._center_bias.density(size)
+            yield Prediction(size, self._densities[size], None, None, None)
+
+
+class LabelledImages(Protocol):
+    """What evaluation asks of a data set."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric over one set.
+
+    Attributes:
+        value: Mean over images, or the correlation.
+        interval: 95 % bootstrap interval over images; None if it was not asked for.
+    """
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class SetResult:
+    """What a predictor reached on one set.
+
+    Attributes:
+        name: Of the set.
+        images: How many images entered.
+        measures: Metric name -> measure.
+        skipped: Errors of images that could not be read.
+    """
+
+    name: str
+    images: int
+    measures: dict[str, Measure]
+    skipped: tuple[str, ...] = ()
+
+
+def evaluate(
+    predictor: PredictsMany,
+    dataset: LabelledImages,
+    *,
+    center_bias: CenterBias | None = None,
+    groups: Sequence[str] | None = None,
+    score_cut: float = MIDDLE_SCORE,
+    full: bool = True,
+    batch_size: int = BATCH_SIZE,
+    on_image: Callable[[], None] | None = None,
+) -> SetResult:
+    """Measure a predictor on a labelled set, every photo in the neutral setting.
+
+    Args:
+        predictor: What to measure.
+        dataset: Images with fixations, ratings or both.
+        center_bias: Baseline of information gain, fitted on training images; without it IG is
+            left out.
+        groups: One label an image; images of a group are resampled together.
+        score_cut: Score that separates good from bad in binary accuracy.
+        full: Also the slower metrics (AUC, sAUC, IG) and bootstrap intervals.
+        batch_size: Photos that go through the network together.
+        on_image: Called after each photo, for a progress bar.
+
+    Returns:
+        Means over images for NSS, CC, KLDiv, SIM, AUC, sAUC, IG; SRCC, PLCC, accuracy and EMD
+        of scores. A metric whose labels or head are missing is left out.
+    """
+    columns = _Columns()
+    skipped: list[str] = []
+    others = _OtherFixations(dataset) if full else None
+    batch: list[tuple[int, Sample]] = []
+
+    def flush() -> None:
+        predictions = predictor.predict_many([s.image for _, s in batch], batch_size)
+        for (index, sample), prediction in zip(batch, predictions, strict=True):
+            group = groups[index] if groups is not None else str(index)
+            values = measure_map(prediction, sample)
+            if full and sample.fixations is not None and prediction.density is not None:
+                values |= _measure_slowly(
+                    prediction.density,
+                    sample.fixations,
+                    others.of(index, prediction.image_size) if others else None,
+                    center_bias,
+                )
+            columns.add(values, prediction, sample, group)
+            if on_image:
+                on_image()
+        batch.clear()
+
+    for index in range(len(dataset)):
+        try:
+            batch.append((index, dataset[index]))
+        except ImageError as error:
+            skipped.append(str(error))
+        if len(batch) == batch_size:
+            flush()
+    flush()
+    measures = columns.summarize(score_cut, with_intervals=full)
+    return SetResult(dataset.name, columns.images, measures, tuple(skipped))
+
+
+def measure_map(prediction: Prediction, sample: Sample) -> dict[str, float]:
+    """Return the quick metrics of one predicted density; none without density or label."""
+    density = prediction.density
+    values: dict[str, float] = {}
+    if density is not None and sample.density is not None:
+        values["CC"] = cc(density, sample.density)
+        values["SIM"] = sim(density, sample.density)
+        values["KLDiv"] = kl_div(density, sample.density)
+    if density is not None and sample.fixations is not None and len(sample.fixations.xs):
+        values["NSS"] = nss(density, sample.fixations)
+    return values
+
+
+def _measure_slowly(
+    density: NDArray[np.float32],
+    fixations: Fixations,
+    negatives: Fixations | None,
+    center_bias: CenterBias | None,
+) -> dict[str, float]:
+    """Return the metrics that sort all pixels or need other images."""
+    if not len(fixations.xs):
+        return {}
+    values = {"AUC": auc(density, fixations)}
+    if negatives is not None and len(negatives.xs):
+        values["sAUC"] = auc_shuffled(density, fixations, negatives)
+    if center_bias is not None:
+        height, width = density.shape
+        baseline = center_bias.density((height, width))
+        values["IG"] = information_gain(density, fixations, baseline)
+    return values
+
+
+class _OtherFixations:
+    """The fixations of all images of a set but one, for sAUC's negatives."""
+
+    def __init__(self, dataset: LabelledImages) -> None:
+        self._fixations: list[Fixations] = []
+        self._sizes: list[tuple[int, int]] = []
+        self._number: dict[int, int] = {}  # index in the set -> number here
+        for index in range(len(dataset)):
+            try:
+                sample = dataset[index]
+            except ImageError:
+                continue  # `evaluate` reports it
+            if sample.fixations is not None:
+                self._number[index] = len(self._sizes)
+                self._fixations.append(sample.fixations)
+                self._sizes.append((sample.image.shape[0], sample.image.shape[1]))
+
+    def of(self, index: int, size: tuple[int, int]) -> Fixations | None:
+        """Return those of all images but `index`, stretched to (height, width) `size`."""
+        own = self._number[index]
+        rest = self._fixations[:own] + self._fixations[own + 1 :]
+        sizes = self._sizes[:own] + self._sizes[own + 1 :]
+        return pool_fixations(rest, sizes, size) if rest else None
+
+
+@dataclass
+class _Columns:
+    """Numbers and groups, one row an image, grown image by image."""
+
+    images: int = 0
+    values: dict[str, list[float]] = field(default_factory=dict)
+    value_groups: dict[str, list[str]] = field(default_factory=dict)
+    predicted: list[NDArray[np.float32]] = field(default_factory=list)
+    rated: list[NDArray[np.float32]] = field(default_factory=list)
+    rated_groups: list[str] = field(default_factory=list)
+
+    def add(
+        self, values: dict[str, float], prediction: Prediction, sample: Sample, group: str
+    ) -> None:
+        """Add one image."""
+        self.images += 1
+        for name, value in values.items():
+            self.values.setdefault(name, []).append(value)
+            self.value_groups.setdefault(name, []).append(group)
+        if prediction.score_distribution is not None and sample.score_distribution is not None:
+            self.predicted.append(prediction.score_distribution)
+            self.rated.append(sample.score_distribution)
+            self.rated_groups.append(group)
+
+    def summarize(self, score_cut: float, *, with_intervals: bool) -> dict[str, Measure]:
+        """Return each metric's value and interval."""
+
+        def measure(
+            statistic: Callable[..., SupportsFloat],
+            groups: list[str],
+            *values: NDArray[np.float64],
+        ) -> Measure:
+            interval = (
+                bootstrap_interval(statistic, *values, groups=np.array(groups))
+                if with_intervals
+                else None
+            )
+            return Measure(float(statistic(*values)), interval)
+
+        measures = {
+            name: measure(np.mean, self.value_groups[name], np.array(self.values[name]))
+            for name in METRICS
+            if name in self.values
+        }
+        if len(self.predicted) >= MINIMUM_RATED:
+            predicted = np.stack(self.predicted).astype(np.float64)
+            rated = np.stack(self.rated).astype(np.float64)
+            scores = predicted @ SCORES, rated @ SCORES
+            groups = self.rated_groups
+            measures["SRCC"] = measure(srcc, groups, *scores)
+            measures["PLCC"] = measure(plcc, groups, *scores)
+            measures["accuracy"] = measure(
+                lambda p, t: binary_accuracy(p, t, score_cut), groups, *scores
+            )
+            measures["EMD"] = measure(emd, groups, predicted, rated)
+        return measures

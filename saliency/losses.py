@@ -1,0 +1,59 @@
+"""Task losses, one value an image, each >= 0 by construction.
+
+Non-negativity is what keeps learned uncertainty weighting bounded: a loss that can fall below
+zero drives its log-variance to minus infinity.
+"""
+
+import torch
+from torch import Tensor
+
+CC_EPS = 1e-8
+"""Added to the product of the standard deviations, so that a flat map has CC 0."""
+
+
+def saliency_loss(log_density: Tensor, density: Tensor) -> Tensor:
+    """Return KL(target || prediction) + (1 - CC) of each image.
+
+    KL asks for mass wherever people looked, CC for the right shape; together they serve the
+    field's metrics better than either (UNISAL and others train on such sums).
+
+    Args:
+        log_density: (B, h, w) predicted log-density, exp sums to 1 over an image.
+        density: (B, h, w) target, >= 0, sums to 1 over an image.
+
+    Returns:
+        (B,) values in [0, inf).
+    """
+    prediction = log_density.flatten(1)
+    target = density.flatten(1)
+    kl: Tensor = (torch.xlogy(target, target) - target * prediction).sum(dim=1)
+    p = prediction.exp()
+    p = p - p.mean(dim=1, keepdim=True)
+    q = target - target.mean(dim=1, keepdim=True)
+    # Norms of densities are tiny (about 1/pixels), so scale before multiplying them.
+    p = p * p.shape[1]
+    q = q * q.shape[1]
+    cc: Tensor = (p * q).sum(dim=1) / (p.norm(dim=1) * q.norm(dim=1) + CC_EPS)
+    # Rounding can leave KL or 1 - CC a hair below 0 at a perfect prediction.
+    return kl.clamp(min=0) + (1 - cc).clamp(min=0)
+
+
+def squared_emd_loss(score_logits: Tensor, score_distribution: Tensor) -> Tensor:
+    """Return the squared earth mover's distance of each image's score distribution.
+
+    `mean_k (CDF_p(k) - CDF_q(k))^2`: the cumulative sums make a vote one bin away cheaper than
+    a vote five bins away.
+
+    Args:
+        score_logits: (B, K) predicted logits.
+        score_distribution: (B, K) target, >= 0, sums to 1.
+
+    Returns:
+        (B,) values in [0, 1].
+
+    Source:
+        Hou, Yu, Samaras, "Squared earth mover's distance-based loss for training deep neural
+        networks" (2016); Talebi and Milanfar, "NIMA" (2018), equation 1 with r = 2, no root.
+    """
+    difference = score_logits.softmax(dim=1).cumsum(dim=1) - score_distribution.cumsum(dim=1)
+    return difference.square().mean(dim=1)

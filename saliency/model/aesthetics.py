@@ -1,0 +1,84 @@
+"""From the encoder's features to a distribution of aesthetic scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saliency.types import SCORE_BINS
+
+
+def pool_features(features: Sequence[Tensor]) -> Tensor:
+    """Return the mean and standard deviation over space of each channel of each stage.
+
+    Args:
+        features: One (B, C_i, h_i, w_i) a stage.
+
+    Returns:
+        (B, 2 * sum C_i): what is in the photo, and how unevenly it is spread.
+    """
+    moments = []
+    for feature in features:
+        mean = feature.mean(dim=(2, 3))
+        variance = (feature - mean[:, :, None, None]).square().mean(dim=(2, 3))
+        moments += [mean, (variance + 1e-6).sqrt()]
+    return torch.cat(moments, dim=1)
+
+
+class AestheticHead(nn.Module):
+    """Pooled features, standardised, to an embedding and to score logits.
+
+    With few hundred rated images a linear read-out of standardised features is hard to beat, so
+    the logits are exactly that; the embedding, which guides the saliency decoder, is a second
+    small read-out of the same features with the predicted scores beside it.
+    """
+
+    feature_mean: Tensor
+    feature_std: Tensor
+
+    def __init__(self, in_channels: Sequence[int], embedding_features: int, dropout: float) -> None:
+        super().__init__()
+        pooled = 2 * sum(in_channels)
+        self.register_buffer("feature_mean", torch.zeros(pooled))
+        self.register_buffer("feature_std", torch.ones(pooled))
+        self.dropout = nn.Dropout(dropout)
+        self.logits = nn.Linear(pooled, SCORE_BINS)
+        self.embedding = nn.Linear(pooled, embedding_features)
+
+    @torch.no_grad()
+    def fit(self, pooled: Tensor, distributions: Tensor, ridge: float) -> None:
+        """Set standardisation and read-out in closed form, for a start at ridge regression.
+
+        A ridge regression of mean scores on standardised features gives each image's score; the
+        logits are those of the mean vote distribution, tilted exponentially until its mean is
+        (to first order) that score. Training then refines what is already a fair predictor;
+        a random start on few hundred images ends below it.
+
+        Args:
+            pooled: (N, 2 * sum C_i) of training images, from `pool_features`.
+            distributions: (N, K) their votes.
+            ridge: Penalty on the squared weights.
+        """
+        self.feature_mean.copy_(pooled.mean(dim=0))
+        self.feature_std.copy_(pooled.std(dim=0).clamp(min=1e-3))
+        x = ((pooled - self.feature_mean) / self.feature_std).double()
+        votes = distributions.double()
+        scores = torch.arange(1, SCORE_BINS + 1, dtype=torch.double, device=votes.device)
+        mean_votes = votes.mean(dim=0)
+        mean_score = mean_votes @ scores
+        # The dual form: N x N is smaller than features x features.
+        kernel = x @ x.T + ridge * torch.eye(len(x), dtype=torch.double, device=x.device)
+        weights = x.T @ torch.linalg.solve(kernel, votes @ scores - mean_score)  # (features,)
+        variance = mean_votes @ (scores - mean_score).square()
+        tilt = (scores - mean_score) / variance  # (K,) logits per point of score
+        self.logits.weight.copy_(tilt[:, None] * weights)
+        self.logits.bias.copy_((mean_votes + 1e-4).log())
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return score logits (B, K) and the guiding embedding (B, embedding_features)."""
+        pooled = pool_features(features)
+        x = self.dropout((pooled - self.feature_mean) / self.feature_std)
+        return self.logits(x), F.relu(self.embedding(x))

@@ -1,0 +1,137 @@
+"""From the encoder's features to saliency logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saliency.model.guidance import FiLM
+
+GROUPS = 8
+"""Of group normalisation, which, unlike batch normalisation, sees one image at a time."""
+
+
+def separable(channels: int, kernel_size: int, dilation: int = 1) -> nn.Sequential:
+    """Return a depthwise and a pointwise convolution, normalised and rectified."""
+    padding = dilation * (kernel_size // 2)
+    return nn.Sequential(
+        nn.Conv2d(
+            channels,
+            channels,
+            kernel_size,
+            padding=padding,
+            dilation=dilation,
+            groups=channels,
+            bias=False,
+        ),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.GroupNorm(GROUPS, channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+class Context(nn.Module):
+    """Look far and at the whole photo: dilated branches, gated by the global mean.
+
+    What stands out depends on what else there is to see.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(separable(channels, 3, dilation) for dilation in (1, 2, 4))
+        self.merge = nn.Conv2d(3 * channels, channels, 1)
+        self.gate = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, channels, h, w)."""
+        merged: Tensor = self.merge(torch.cat([branch(x) for branch in self.branches], dim=1))
+        gate: Tensor = self.gate(x.mean(dim=(2, 3))).sigmoid()[:, :, None, None]
+        return x + gate * merged
+
+
+class DecoderStage(nn.Module):
+    """Merge one encoder stage into the coarser map: project, add, modulate, refine."""
+
+    def __init__(self, in_channels: int, channels: int, embedding_features: int | None) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(in_channels, channels, 1, bias=False)
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.film = FiLM(embedding_features, channels) if embedding_features else None
+        self.refine = separable(channels, 5)
+
+    def forward(self, feature: Tensor, coarser: Tensor | None, embedding: Tensor | None) -> Tensor:
+        """Return (B, channels, h, w) at `feature`'s own (h, w)."""
+        x = self.norm(self.project(feature))
+        if coarser is not None:
+            x = x + F.interpolate(coarser, x.shape[2:], mode="bilinear")
+        if self.film is not None and embedding is not None:
+            x = self.film(x, embedding)
+        x = F.relu(x)
+        refined: Tensor = self.refine(x)
+        return x + refined
+
+
+class SaliencyDecoder(nn.Module):
+    """A feature pyramid read from the deepest stage up, each stage guided by the embedding.
+
+    Source:
+        Lin et al., "Feature pyramid networks for object detection" (2017), with depthwise
+        separable 5x5 convolutions for the large receptive field that saliency wants.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int,
+        *,
+        embedding_features: int | None = None,
+        auxiliary_outputs: int = 0,
+    ) -> None:
+        """Build the decoder.
+
+        Args:
+            in_channels: Channels of the encoder stages it reads, shallow to deep.
+            channels: Its own width, a multiple of 8.
+            embedding_features: Length of the guiding embedding; None for no guidance.
+            auxiliary_outputs: How many of the coarser stages give logits of their own while
+                training.
+        """
+        super().__init__()
+        self.stages = nn.ModuleList(
+            DecoderStage(width, channels, embedding_features) for width in in_channels
+        )
+        self.context = Context(channels)  # after the coarsest stage
+        self.head = nn.Conv2d(channels, 1, 1)
+        self.auxiliary_heads = nn.ModuleList(
+            nn.Conv2d(channels, 1, 1) for _ in range(auxiliary_outputs)
+        )
+
+    def forward(
+        self, features: Sequence[Tensor], embedding: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return logits and auxiliary logits.
+
+        Args:
+            features: One (B, C, h_i, w_i) a stage, shallow to deep.
+            embedding: (B, embedding_features) of the aesthetic head.
+
+        Returns:
+            (B, h_0, w_0) logits at the shallowest stage, and while training one (B, h_i, w_i) for
+            each of the coarsest stages that have an auxiliary head.
+        """
+        x: Tensor | None = None
+        auxiliary: list[Tensor] = []
+        coarse_heads = list(self.auxiliary_heads) if self.training else []
+        for stage, feature in zip(reversed(self.stages), reversed(features), strict=True):
+            x = (
+                self.context(stage(feature, x, embedding))
+                if x is None
+                else stage(feature, x, embedding)
+            )
+            if len(auxiliary) < len(coarse_heads):
+                auxiliary.append(coarse_heads[len(auxiliary)](x)[:, 0])
+        assert x is not None, "a decoder has at least one stage"  # noqa: S101
+        return self.head(x)[:, 0], tuple(auxiliary)

@@ -1,0 +1,142 @@
+"""The shared encoder: any timm network that can give features at several strides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from saliency.errors import ConfigError
+
+PROBE_SIDE_PX = 64
+
+
+class Encoder(nn.Module):
+    """A timm network cut into stages, with its batch normalisation frozen.
+
+    Batches here are small and mix data sets, so ImageNet's statistics are better than theirs.
+
+    Attributes:
+        strides: Input pixels per feature pixel of each stage, shallow to deep.
+        channels: Channels of each stage, and then of the final features if there are any.
+        mean: RGB mean that the weights were trained with, of channels scaled to 0..1.
+        std: RGB standard deviation that the weights were trained with.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        final_features: bool = False,
+        weights: Path | None = None,
+        pretrained: bool = False,
+        train_batch_norm_affine: bool = False,
+    ) -> None:
+        """Build the encoder.
+
+        Args:
+            name: A timm model name.
+            final_features: Also give what the ImageNet classifier would pool (in EfficientNets
+                the deepest stage after one more convolution).
+            weights: ImageNet weights in a safetensors file of timm's key names.
+            pretrained: Without `weights`, let timm download its own.
+            train_batch_norm_affine: Train scale and shift; the statistics stay frozen.
+
+        Raises:
+            ConfigError: timm has no such network, or it gives no such features.
+        """
+        super().__init__()
+        if weights is not None and not weights.is_file():
+            raise ConfigError(
+                f"`encoder_weights` should be a safetensors file. Found no {weights}."
+            )
+        wanted = (
+            {"num_classes": 0, "global_pool": ""} if final_features else {"features_only": True}
+        )
+        try:
+            self.body: Any = timm.create_model(
+                name,
+                pretrained=pretrained or weights is not None,
+                pretrained_cfg_overlay={"file": str(weights)} if weights else None,
+                **wanted,
+            )
+        except (RuntimeError, AttributeError) as error:
+            raise ConfigError(
+                "`encoder` should be a timm network that gives features, such as "
+                f"tf_efficientnet_lite0. Found {name!r}: {error}."
+            ) from error
+        if final_features and not hasattr(self.body, "forward_intermediates"):
+            raise ConfigError(
+                "`final_features` needs a timm network with forward_intermediates. "
+                f"Found {name!r}; set it to false for this one."
+            )
+        self.final_features = final_features
+        for layer in self.batch_norms():
+            layer.requires_grad_(train_batch_norm_affine)
+        self.eval()
+        with torch.no_grad():
+            probed = self(torch.zeros(1, 3, PROBE_SIDE_PX, PROBE_SIDE_PX))
+        stages = probed[:-1] if final_features else probed
+        self.channels: tuple[int, ...] = tuple(feature.shape[1] for feature in probed)
+        self.strides: tuple[int, ...] = tuple(PROBE_SIDE_PX // f.shape[2] for f in stages)
+        statistics = timm.data.resolve_model_data_config(self.body)  # type: ignore[no-untyped-call]
+        self.mean: tuple[float, float, float] = tuple(statistics["mean"])
+        self.std: tuple[float, float, float] = tuple(statistics["std"])
+        self.train()
+
+    def batch_norms(self) -> Iterator[_BatchNorm]:
+        """Yield every batch normalisation layer."""
+        for module in self.body.modules():
+            if isinstance(module, _BatchNorm):
+                yield module
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Switch to training, all but the batch normalisation, which keeps its statistics."""
+        super().train(mode)
+        for layer in self.batch_norms():
+            layer.eval()
+        return self
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return features, shallow to deep.
+
+        Args:
+            images: (B, 3, h, w), normalised with `mean` and `std`.
+
+        Returns:
+            One (B, channels[i], h / strides[i], w / strides[i]) a stage, and then the final
+            features if they were asked for.
+        """
+        if not self.final_features:
+            return list(self.body(images))
+        final, stages = self.body.forward_intermediates(images)
+        return [*stages, final]
+
+    def freeze_shallow(self, stride: int) -> int:
+        """Stop training every parameter that acts at `stride` or finer.
+
+        Shallow filters (edges, colours) transfer as they are, and skipping their backward pass,
+        which runs at the highest resolution, makes a training step on a CPU up to half faster.
+
+        Args:
+            stride: The coarsest stride to freeze, for example 4; 0 freezes nothing.
+
+        Returns:
+            Number of parameters frozen.
+        """
+        shallow = [i for i, own_stride in enumerate(self.strides) if own_stride <= stride]
+        if not shallow:
+            return 0
+        # A parameter is shallow exactly if a shallow feature depends on it.
+        probe = self(torch.zeros(1, 3, PROBE_SIDE_PX, PROBE_SIDE_PX))
+        trainable = [p for p in self.parameters() if p.requires_grad]
+        gradients = torch.autograd.grad(probe[shallow[-1]].sum(), trainable, allow_unused=True)
+        frozen = [p for p, g in zip(trainable, gradients, strict=True) if g is not None]
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        return sum(p.numel() for p in frozen)

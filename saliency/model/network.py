@@ -1,0 +1,184 @@
+"""The whole network and the few numbers that rebuild it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saliency.errors import ConfigError
+from saliency.model.aesthetics import AestheticHead
+from saliency.model.decoder import SaliencyDecoder
+from saliency.model.encoder import Encoder
+from saliency.model.priors import DatasetPriors
+from saliency.types import Output
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Everything that `SaliencyNetwork` needs to be built again; stored in checkpoints.
+
+    Attributes:
+        encoder: A timm model name.
+        saliency: Whether there is a saliency decoder.
+        aesthetics: Whether there is an aesthetic head.
+        guidance: Whether the aesthetic embedding modulates the decoder; needs both heads.
+        stop_guidance_gradient: Keep the saliency loss from reaching the aesthetic head.
+        saliency_strides: Encoder stages that the decoder reads, by stride; the first one is
+            the resolution of its logits.
+        aesthetic_strides: Encoder stages that the aesthetic head reads, by stride.
+        final_features: Whether both heads also read what the ImageNet classifier pooled, as one
+            more, deepest stage.
+        decoder_channels: Width of the decoder, a multiple of 8.
+        auxiliary_outputs: Coarser decoder stages with a loss of their own while training.
+        embedding_features: Length of the guiding embedding.
+        dropout: On the aesthetic head's features.
+        datasets: Sets with priors of their own; everything else is neutral.
+    """
+
+    encoder: str
+    saliency: bool = True
+    aesthetics: bool = True
+    guidance: bool = True
+    stop_guidance_gradient: bool = False
+    saliency_strides: tuple[int, ...] = (4, 8, 16, 32)
+    aesthetic_strides: tuple[int, ...] = (4, 8, 16, 32)
+    final_features: bool = False
+    decoder_channels: int = 96
+    auxiliary_outputs: int = 0
+    embedding_features: int = 32
+    dropout: float = 0.3
+    datasets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.saliency or self.aesthetics):
+            raise ConfigError("A network should have a head. Found saliency = aesthetics = false.")
+        if self.guidance and not (self.saliency and self.aesthetics):
+            raise ConfigError(
+                "`guidance` needs both heads. Found "
+                f"saliency = {self.saliency}, aesthetics = {self.aesthetics}."
+            )
+        if self.decoder_channels % 8:
+            raise ConfigError(
+                "`decoder_channels` should be a multiple of 8. "
+                f"Found {self.decoder_channels}; nearest is {round(self.decoder_channels / 8) * 8}."
+            )
+        if self.auxiliary_outputs >= len(self.saliency_strides):
+            raise ConfigError(
+                f"`auxiliary_outputs` should be less than the {len(self.saliency_strides)} decoder "
+                f"stages. Found {self.auxiliary_outputs}."
+            )
+
+
+class SaliencyNetwork(nn.Module):
+    """One encoder, a head a task, and guidance from the aesthetic head to the decoder.
+
+    A network for one task alone is this class with one head; the other's output is None.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        *,
+        encoder_weights: Path | None = None,
+        pretrained: bool = False,
+        train_batch_norm_affine: bool = False,
+    ) -> None:
+        """Build the network, randomly initialised but for the encoder.
+
+        Args:
+            architecture: What to build.
+            encoder_weights: ImageNet weights of the encoder in a safetensors file.
+            pretrained: Without `encoder_weights`, let timm download its own.
+            train_batch_norm_affine: Train the encoder's batch normalisation scale and shift.
+
+        Raises:
+            ConfigError: The encoder is unknown or lacks a stage of the asked stride.
+        """
+        super().__init__()
+        self.architecture = architecture
+        self.encoder = Encoder(
+            architecture.encoder,
+            final_features=architecture.final_features,
+            weights=encoder_weights,
+            pretrained=pretrained,
+            train_batch_norm_affine=train_batch_norm_affine,
+        )
+        self.aesthetics: AestheticHead | None = None
+        self.decoder: SaliencyDecoder | None = None
+        self.priors: DatasetPriors | None = None
+        if architecture.aesthetics:
+            self.aesthetic_stages = self._stages(
+                "aesthetic_strides", architecture.aesthetic_strides
+            )
+            self.aesthetics = AestheticHead(
+                [self.encoder.channels[i] for i in self.aesthetic_stages],
+                architecture.embedding_features,
+                architecture.dropout,
+            )
+        if architecture.saliency:
+            self.saliency_stages = self._stages("saliency_strides", architecture.saliency_strides)
+            self.decoder = SaliencyDecoder(
+                [self.encoder.channels[i] for i in self.saliency_stages],
+                architecture.decoder_channels,
+                embedding_features=(
+                    architecture.embedding_features if architecture.guidance else None
+                ),
+                auxiliary_outputs=architecture.auxiliary_outputs,
+            )
+            self.priors = DatasetPriors(len(architecture.datasets))
+
+    def forward(self, images: Tensor, dataset_index: Tensor | None = None) -> Output:
+        """Predict.
+
+        Args:
+            images: (B, 3, h, w) float32, normalised, h and w multiples of 32.
+            dataset_index: (B,) int64, which set's priors to use; None is neutral for all.
+
+        Returns:
+            Log-density (B, h, w) and score logits (B, K), None where the head is missing.
+        """
+        features = self.encoder(images)
+        score_logits = embedding = None
+        if self.aesthetics is not None:
+            score_logits, embedding = self.aesthetics([features[i] for i in self.aesthetic_stages])
+            if not self.architecture.guidance:
+                embedding = None
+            elif self.architecture.stop_guidance_gradient:
+                embedding = embedding.detach()
+        if self.decoder is None or self.priors is None:
+            return Output(None, score_logits)
+
+        if dataset_index is None:
+            dataset_index = torch.zeros(len(images), dtype=torch.long, device=images.device)
+        logits, auxiliary = self.decoder([features[i] for i in self.saliency_stages], embedding)
+        size = (images.shape[2], images.shape[3])
+        # The softmax over pixels wants float32 also under autocast.
+        with torch.autocast(images.device.type, enabled=False):
+            log_density = upsample(self.priors(logits.float(), dataset_index), size)
+            auxiliary_log_densities = tuple(
+                upsample(x.float().flatten(1).log_softmax(dim=1).view_as(x), size)
+                for x in auxiliary
+            )
+        return Output(log_density, score_logits, auxiliary_log_densities)
+
+    def _stages(self, parameter: str, strides: tuple[int, ...]) -> list[int]:
+        """Return the indices of the features that a head reads, shallow to deep."""
+        available = self.encoder.strides
+        missing = [stride for stride in strides if stride not in available]
+        if missing or not strides:
+            raise ConfigError(
+                f"`{parameter}` should name stages of {self.architecture.encoder}, whose strides "
+                f"are {available}. Found {strides}."
+            )
+        stages = [available.index(stride) for stride in sorted(strides)]
+        return [*stages, len(available)] if self.architecture.final_features else stages
+
+
+def upsample(log_density: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return `log_density` (B, h', w') at `size`, scaled so that exp sums to 1 again."""
+    enlarged = F.interpolate(log_density[:, None], size, mode="bilinear")[:, 0]
+    return enlarged - enlarged.flatten(1).logsumexp(dim=1)[:, None, None]

@@ -1,0 +1,84 @@
+"""How a photo becomes the network's input; stored in the checkpoint, never a constant."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from saliency.errors import ConfigError
+
+SIZE_MULTIPLE = 32
+"""Encoders halve their input five times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """Resize to the network's size and normalise as the encoder expects.
+
+    A landscape photo is stretched to (height, width), a portrait photo to (width, height), so
+    that an upright portrait keeps its proportions.
+
+    Attributes:
+        height: Pixels of a landscape input, a multiple of 32.
+        width: Pixels of a landscape input, a multiple of 32, at least `height`.
+        mean: Of the RGB channels scaled to 0..1.
+        std: Of the RGB channels scaled to 0..1.
+    """
+
+    height: int
+    width: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        for side in (self.height, self.width):
+            if side <= 0 or side % SIZE_MULTIPLE:
+                nearest = tuple(
+                    max(1, round(s / SIZE_MULTIPLE)) * SIZE_MULTIPLE
+                    for s in (self.height, self.width)
+                )
+                raise ConfigError(
+                    f"`size` should be two multiples of {SIZE_MULTIPLE}. "
+                    f"Found ({self.height}, {self.width}); nearest is {nearest}."
+                )
+        if self.height > self.width:
+            raise ConfigError(
+                "`size` is (height, width) of a landscape input, so height <= width. "
+                f"Found ({self.height}, {self.width})."
+            )
+
+    def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the (h, w) that a photo of `image_size` (height, width) is resized to."""
+        height, width = image_size
+        return (self.width, self.height) if height > width else (self.height, self.width)
+
+    def to_input(self, image: NDArray[np.uint8]) -> Tensor:
+        """Return one photo as the network's input.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            (3, h, w) float32.
+        """
+        resized = resize(image, self.network_size(image.shape[:2]))  # (h, w, 3)
+        return self.normalize(torch.from_numpy(resized))
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Return uint8 (..., h, w, 3) as float32 (..., 3, h, w), normalised."""
+        mean = torch.tensor(self.mean) * 255
+        std = torch.tensor(self.std) * 255
+        return ((images.float() - mean) / std).movedim(-1, -3)
+
+
+def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize (H, W, 3) to `size` (height, width), without aliasing when it shrinks."""
+    height, width = size
+    if image.shape[:2] == size:
+        return image
+    shrinks = image.shape[0] > height or image.shape[1] > width
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)

@@ -1,0 +1,129 @@
+"""Densities and photos -> pictures to look at, and pictures -> bytes."""
+
+from typing import Any, Literal, overload
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+OVERLAY_SIDE_PX = 1600
+"""Longer side of an overlay: sharp on a screen, and cheap for a 12-megapixel photo."""
+
+
+@overload
+def to_saliency_map(
+    density: NDArray[np.floating], *, bits: Literal[8] = 8
+) -> NDArray[np.uint8]: ...
+@overload
+def to_saliency_map(density: NDArray[np.floating], *, bits: Literal[16]) -> NDArray[np.uint16]: ...
+def to_saliency_map(
+    density: NDArray[np.floating], *, bits: Literal[8, 16] = 8
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Scale a density so that its peak is white.
+
+    Args:
+        density: (H, W), >= 0.
+        bits: 8 to look at, 16 to compute with: in 8 the faint half of most densities is lost.
+
+    Returns:
+        (H, W) uint8 or uint16; proportional to `density`, all zeros if it is.
+    """
+    if bits == 8:
+        return (_to_unit_peak(density) * 255 + 0.5).astype(np.uint8)
+    return (_to_unit_peak(density) * 65535 + 0.5).astype(np.uint16)
+
+
+def to_heatmap(density: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Colour a density, black over violet and orange to pale yellow.
+
+    The colours are matplotlib's inferno: perceptually uniform, so equal steps look equal, and
+    ever lighter, so they survive a grey print and colour-blind eyes. Rainbows (jet, turbo) draw
+    borders where the density has none.
+
+    Args:
+        density: (H, W), >= 0.
+
+    Returns:
+        (H, W, 3) uint8 RGB; the peak has the lightest colour.
+    """
+    return _to_inferno(_to_unit_peak(density))
+
+
+def to_overlay(
+    image: NDArray[np.uint8],
+    density: NDArray[np.floating],
+    *,
+    max_side_px: int | None = OVERLAY_SIDE_PX,
+) -> NDArray[np.uint8]:
+    """Let a photo glow where people look; elsewhere it stays visible, dim and nearly grey.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        density: (h, w), >= 0, of the same photo at any size.
+        max_side_px: Longer side of the result; a larger photo is reduced. None keeps its size.
+
+    Returns:
+        (H, W, 3) uint8 RGB, or reduced with the photo's proportions.
+    """
+    small = _reduce(image, max_side_px)
+    size = small.shape[1], small.shape[0]
+    attention = _to_unit_peak(
+        cv2.resize(density.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
+    )
+    # Below 1 the power lifts second and third places of interest, which a peak would hide.
+    glow = cv2.pow(attention, 0.75)[:, :, np.newaxis]
+    photo = small.astype(np.float32) / 255
+    # Grey around it, because a warm glow is lost on warm colours.
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[:, :, np.newaxis]
+    cold = np.float32(0.2) * photo + np.float32(0.45) * grey
+    lit = cold + glow * (np.float32(0.9) * photo - cold)
+    # Light adds to the photo as two projectors do (screen blending), so its detail stays.
+    light = _to_inferno(glow) * np.float32(0.7 / 255)
+    return ((lit + (1 - lit) * light) * 255 + 0.5).astype(np.uint8)
+
+
+def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """Encode as PNG without loss.
+
+    Args:
+        image: (H, W) uint8 or uint16 grey, or (H, W, 3) uint8 RGB.
+    """
+    return _encode(".png", image, [])
+
+
+def encode_jpeg(image: NDArray[np.uint8], *, quality: int = 90) -> bytes:
+    """Encode as JPEG: a tenth of a photo's PNG, at a loss few can see.
+
+    Args:
+        image: (H, W) uint8 grey or (H, W, 3) uint8 RGB.
+        quality: 1..100.
+    """
+    return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def _encode(
+    suffix: str, image: NDArray[np.uint8] | NDArray[np.uint16], parameters: list[int]
+) -> bytes:
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    _, data = cv2.imencode(suffix, pixels, parameters)
+    return data.tobytes()
+
+
+def _to_unit_peak(density: NDArray[Any]) -> NDArray[np.float32]:
+    peak = float(density.max())
+    return (density / (peak if peak > 0 else 1)).astype(np.float32)
+
+
+def _to_inferno(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Colour `values` (H, W) or (H, W, 1) in 0..1 as (H, W, 3) uint8 RGB."""
+    bgr = cv2.applyColorMap((values * 255 + 0.5).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def _reduce(image: NDArray[np.uint8], max_side_px: int | None) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    if max_side_px is None or max(height, width) <= max_side_px:
+        return image
+    scale = max_side_px / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -1,0 +1,98 @@
+"""What can be learned: a task picks its part of the output, its labels and its loss.
+
+A further task is one more class here and one more head in the network; the training loop and the
+weighting strategies see only the list.
+"""
+
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from saliency.losses import saliency_loss, squared_emd_loss
+from saliency.types import Batch, Output
+
+Likelihood = Literal["regression", "classification"]
+"""Which of the two uncertainty forms of Kendall et al. the loss stands for."""
+
+
+class Task(Protocol):
+    """One thing to learn.
+
+    Attributes:
+        name: Key in logs and configs.
+        likelihood: `regression` for squared errors, `classification` for cross-entropies.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def likelihood(self) -> Likelihood: ...  # noqa: D102
+
+    def present(self, batch: Batch) -> Tensor:
+        """Return (B,) bool: which images have this task's label."""
+
+    def losses(self, output: Output, batch: Batch) -> Tensor:
+        """Return (B,) losses >= 0; rows without a label hold anything finite."""
+
+
+class SaliencyTask:
+    """Predict the density of fixations; a softmax over pixels, so the classification form."""
+
+    name = "saliency"
+    likelihood: Likelihood = "classification"
+
+    def __init__(self, auxiliary_weight: float = 0.0) -> None:
+        self.auxiliary_weight = auxiliary_weight
+
+    def present(self, batch: Batch) -> Tensor:
+        """Return (B,) bool: which images have fixations."""
+        return batch.has_saliency
+
+    def losses(self, output: Output, batch: Batch) -> Tensor:
+        """Return (B,) KL + 1 - CC, plus the weighted mean of it over auxiliary outputs."""
+        if output.log_density is None:
+            raise ValueError("`output` should hold a log_density. Found a network without it.")
+        losses = saliency_loss(output.log_density, batch.density)
+        if output.auxiliary_log_densities and self.auxiliary_weight:
+            share = self.auxiliary_weight / len(output.auxiliary_log_densities)
+            for log_density in output.auxiliary_log_densities:
+                losses = losses + share * saliency_loss(log_density, batch.density)
+        return losses
+
+
+class AestheticTask:
+    """Predict the distribution of raters' scores; a squared error, so the regression form."""
+
+    name = "aesthetics"
+    likelihood: Likelihood = "regression"
+
+    def present(self, batch: Batch) -> Tensor:
+        """Return (B,) bool: which images have ratings."""
+        return batch.has_rating
+
+    def losses(self, output: Output, batch: Batch) -> Tensor:
+        """Return (B,) squared earth mover's distances."""
+        if output.score_logits is None:
+            raise ValueError("`output` should hold score_logits. Found a network without them.")
+        return squared_emd_loss(output.score_logits, batch.score_distribution)
+
+
+def mean_task_losses(
+    tasks: tuple[Task, ...], output: Output, batch: Batch
+) -> tuple[list[Tensor], list[bool]]:
+    """Return each task's mean loss over its labelled images, and whether it has any.
+
+    Returns:
+        K scalars (0 without a gradient for a task that is absent) and K flags.
+    """
+    losses, present = [], []
+    for task in tasks:
+        mask = task.present(batch)
+        here = bool(mask.any())
+        present.append(here)
+        if here:
+            losses.append(task.losses(output, batch)[mask].mean())
+        else:
+            losses.append(batch.density.new_zeros(()))
+    return losses, present

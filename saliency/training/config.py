@@ -1,0 +1,178 @@
+"""What a training run is: one TOML file stating what differs from these defaults."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from saliency.errors import ConfigError
+from saliency.model import Architecture
+
+
+class Section(BaseModel):
+    """A table of the TOML; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SetConfig(Section):
+    """One labelled set. Without `split` the layout's official parts or a hash of names decide."""
+
+    name: str
+    layout: Literal["salicon", "osie", "ava", "ratings", "drawn"]
+    path: str = ""  # folder below data.root; the name if empty
+    split: Path | None = None  # CSV of image, part; relative to the TOML file
+    score_cut: float = 5.5  # what separates good from bad in binary accuracy; AVA's papers: 5
+    count: int = Field(64, ge=8)  # images to draw, layout "drawn" alone
+    rated: bool = False  # whether drawn images have scores instead of fixations
+
+
+class DataConfig(Section):
+    """Where the images are and how they are varied."""
+
+    root: Path | None = None  # folder of the sets; --data and SALIENCY_DATA come first
+    sets: tuple[SetConfig, ...]
+    height: int = 288  # of a landscape input
+    width: int = 384
+    crop_scale: float = Field(0.6, gt=0, le=1)  # smallest area share of a random crop
+    rated_crop_scale: float = Field(1.0, gt=0, le=1)  # the same for images with ratings
+    color: bool = True  # vary the colours of images without ratings
+    workers: int = Field(0, ge=0)  # loader processes
+
+
+class ModelConfig(Section):
+    """The network, see `saliency.model.Architecture`; data sets are filled in."""
+
+    encoder: str = "tf_efficientnet_lite2"
+    encoder_weights: Path | None = None  # safetensors; relative to data.root
+    pretrained: bool = True  # else random; without encoder_weights timm downloads its own
+    saliency: bool = True
+    aesthetics: bool = True
+    guidance: bool = True
+    stop_guidance_gradient: bool = False
+    saliency_strides: tuple[int, ...] = (4, 8, 16, 32)
+    aesthetic_strides: tuple[int, ...] = (4, 8, 16, 32)
+    final_features: bool = True
+    decoder_channels: int = 96
+    auxiliary_outputs: int = 0
+    auxiliary_weight: float = Field(0.4, ge=0)  # of the auxiliary outputs' mean loss
+    embedding_features: int = 32
+    dropout: float = Field(0.3, ge=0, lt=1)
+    ridge: float = Field(1000.0, gt=0)  # penalty of the closed-form start of the score read-out
+    train_batch_norm_affine: bool = False
+    frozen_stride: int = 0  # encoder layers at this stride or finer are not trained
+
+
+class WeightingConfig(Section):
+    """How the tasks' losses become one."""
+
+    name: str = "uncertainty"
+    fixed: dict[str, float] | None = None  # task -> weight, for "fixed"
+
+
+class TrainConfig(Section):
+    """The optimisation."""
+
+    seed: int = 0
+    epochs: int = Field(12, ge=1)  # an epoch shows every image with fixations once
+    saliency_per_batch: int = Field(6, ge=0)
+    rated_per_batch: int = Field(2, ge=0)
+    encoder_lr: float = Field(2e-4, ge=0)
+    saliency_lr: float = Field(1e-3, ge=0)
+    aesthetic_lr: float = Field(5e-4, ge=0)
+    weighting_lr: float = Field(2e-2, ge=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    warmup_steps: int = Field(100, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    ema_decay: float = Field(0.998, ge=0, lt=1)
+    neutral_probability: float = Field(0.5, ge=0, le=1)  # of a set's image to train neutral priors
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
+    patience: int = Field(0, ge=0)  # epochs without a better validation before stopping; 0 never
+    validate_every: int = Field(1, ge=1)  # epochs
+    save_every_steps: int = Field(1000, ge=1)  # beside every epoch's end
+
+
+class TrainingConfig(Section):
+    """A whole run."""
+
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    weighting: WeightingConfig = WeightingConfig()
+    train: TrainConfig = TrainConfig()
+
+    def architecture(self) -> Architecture:
+        """Return the network's architecture, with priors for the sets that have fixations."""
+        fields = self.model.model_dump(include=set(Architecture.__dataclass_fields__))
+        return Architecture(**fields, datasets=self.saliency_set_names())
+
+    def saliency_set_names(self) -> tuple[str, ...]:
+        """Return the names of the sets with fixations, in order."""
+        return tuple(s.name for s in self.data.sets if not is_rated(s))
+
+
+def is_rated(set_config: SetConfig) -> bool:
+    """Return whether a set holds ratings (else it holds fixations)."""
+    return set_config.layout in ("ava", "ratings") or set_config.rated
+
+
+def load_config(path: Path, overrides: Iterable[str] = ()) -> TrainingConfig:
+    """Read a TOML file and apply overrides.
+
+    Args:
+        path: The file; paths of splits in it are relative to its folder.
+        overrides: `section.key=value`, value as in TOML; a bare word is a string.
+
+    Raises:
+        ConfigError: The file is missing or no TOML, or a key or value is wrong.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"The config should be a TOML file. Found no {path}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} should be valid TOML. Found: {error}.") from error
+    for override in overrides:
+        _apply(values, override)
+    data = values.get("data")
+    for entry in data.get("sets", ()) if isinstance(data, dict) else ():
+        if isinstance(entry, dict) and entry.get("split"):
+            entry["split"] = path.parent / entry["split"]
+    return to_config(values, str(path))
+
+
+def to_config(values: Mapping[str, Any], origin: str) -> TrainingConfig:
+    """Validate `values`, naming `origin` in errors."""
+    try:
+        return TrainingConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{origin}: `{where}`: {first['msg']}. Found {first['input']!r}."
+        ) from error
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Set one `section.key=value` in `values`."""
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(
+            "An override should read section.key=value, such as train.epochs=3. "
+            f"Found {override!r}."
+        )
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(
+                f"`{key}` should name a key in a table. Found a value at `{section}`."
+            )
+    values[last] = value

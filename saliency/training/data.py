@@ -1,0 +1,206 @@
+"""From the `data` table of a config to data sets and loaders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch.utils.data import DataLoader
+
+from saliency.datasets import (
+    AvaDataset,
+    DrawnDataset,
+    LabelledDataset,
+    MixedBatchSampler,
+    OsieDataset,
+    RatingsDataset,
+    SaliconDataset,
+    Subset,
+    TrainingDataset,
+    collate,
+    pick_part,
+    read_split,
+    select,
+)
+from saliency.errors import ConfigError, ImageError
+from saliency.metrics import CenterBias
+from saliency.preprocessing import Preprocessing
+from saliency.training.config import DataConfig, SetConfig, TrainingConfig, is_rated
+from saliency.types import Batch, Sample
+
+Part = Literal["train", "val", "test"]
+
+AVA_LISTS: dict[str, str] = {"train": "generic_ls_train.jpgl", "test": "generic_test.jpgl"}
+"""AVA's official lists; it has none for validation, so a hashed share of `train` serves."""
+
+VALIDATION_SHARE, TEST_SHARE = 0.08, 0.15
+"""Of a set that comes with no split at all."""
+
+
+@dataclass(frozen=True)
+class LabelledSets:
+    """The sets of one part, by what they teach."""
+
+    saliency: tuple[LabelledDataset, ...]
+    rated: tuple[LabelledDataset, ...]
+
+    def __iter__(self) -> Iterator[LabelledDataset]:
+        """Iterate over all, those with fixations first."""
+        return iter((*self.saliency, *self.rated))
+
+
+def find_data_root(config: DataConfig, given: Path | None = None) -> Path | None:
+    """Return the folder of the sets: `given`, else SALIENCY_DATA, else the config's; or None."""
+    if given is not None:
+        return given
+    from_environment = os.environ.get("SALIENCY_DATA")
+    return Path(from_environment) if from_environment else config.root
+
+
+def build_sets(config: DataConfig, part: Part, root: Path | None) -> LabelledSets:
+    """Open one part of every set.
+
+    Raises:
+        ConfigError: A set needs a folder and no root is known.
+        DatasetError: A folder is not what its layout says.
+    """
+    opened = [(is_rated(s), build_set(s, part, root)) for s in config.sets]
+    return LabelledSets(
+        saliency=tuple(dataset for rated, dataset in opened if not rated),
+        rated=tuple(dataset for rated, dataset in opened if rated),
+    )
+
+
+def build_set(config: SetConfig, part: Part, root: Path | None) -> LabelledDataset:
+    """Open one part of one set; see `build_sets`."""
+    if config.layout == "drawn":
+        seed = ("train", "val", "test").index(part) + (10 if config.rated else 0)
+        return DrawnDataset(config.count, seed, name=config.name, rated=config.rated)
+    if root is None:
+        raise ConfigError(
+            f"The set {config.name!r} needs a folder. Name the one that holds the sets with "
+            "--data, SALIENCY_DATA or data.root."
+        )
+    folder = root / (config.path or config.name)
+    dataset: LabelledDataset
+    if config.layout == "salicon":
+        if config.split is None:  # the official parts; the test part's labels are not public
+            if part == "test":
+                raise ConfigError(
+                    f"The set {config.name!r} has public labels for train and val. Found 'test'; "
+                    "give it a `split` of your own."
+                )
+            return SaliconDataset(folder, (part,), config.name)
+        dataset = SaliconDataset(folder, name=config.name)
+    elif config.layout == "osie":
+        dataset = OsieDataset(folder, config.name)
+    elif config.layout == "ratings":
+        dataset = RatingsDataset(folder, config.name)
+    elif config.split is None:
+        return _ava_part(folder, config.name, part)
+    else:
+        dataset = AvaDataset(folder, name=config.name)
+
+    if config.split is not None:
+        return select(dataset, pick_part(read_split(config.split), dataset.ids, part))
+    return select(dataset, [i for i in dataset.ids if hashed_part(config.name, i) == part])
+
+
+def hashed_part(set_name: str, image_id: str, test_share: float = TEST_SHARE) -> Part:
+    """Return the part of an image of a set without a split; names alone decide, for ever."""
+    digest = hashlib.sha256(f"{set_name}/{image_id}".encode()).digest()
+    position = int.from_bytes(digest[:8]) / 2**64
+    if position < test_share:
+        return "test"
+    return "val" if position < test_share + VALIDATION_SHARE else "train"
+
+
+def _ava_part(folder: Path, name: str, part: Part) -> LabelledDataset:
+    """Return AVA's official part, validation carved out of its training list."""
+    lists = folder / "aesthetics_image_lists"
+    dataset = AvaDataset(folder, lists / AVA_LISTS["test" if part == "test" else "train"], name)
+    if part == "test":
+        return dataset
+    return select(dataset, [i for i in dataset.ids if hashed_part(name, i, 0.0) == part])
+
+
+def fit_center_bias(dataset: LabelledDataset) -> CenterBias | None:
+    """Return the centre bias of a set's images; None if it has no fixation points."""
+    fixations, sizes = [], []
+    for index in range(len(dataset)):
+        try:
+            sample = dataset[index]
+        except ImageError:
+            continue  # training names it
+        if sample.fixations is not None and len(sample.fixations.xs):
+            fixations.append(sample.fixations)
+            sizes.append((sample.image.shape[0], sample.image.shape[1]))
+    return CenterBias.fit(fixations, sizes) if fixations else None
+
+
+def groups_of(dataset: LabelledDataset) -> tuple[str, ...] | None:
+    """Return the theme of each image of a ratings set, None for other layouts."""
+    whole = dataset.dataset if isinstance(dataset, Subset) else dataset
+    if not isinstance(whole, RatingsDataset):
+        return None
+    group_of = dict(zip(whole.ids, whole.groups, strict=True))
+    return tuple(group_of[image_id] for image_id in dataset.ids)
+
+
+class TrainingLoader:
+    """Batches of an epoch, from any batch of it on, the same whenever and wherever asked."""
+
+    def __init__(
+        self, config: TrainingConfig, sets: LabelledSets, preprocessing: Preprocessing
+    ) -> None:
+        # Only here: albumentations takes seconds to import and only training needs it.
+        from saliency.datasets.augmentation import Augmentation
+
+        data, train = config.data, config.train
+        augmentation = Augmentation(
+            (preprocessing.height, preprocessing.width),
+            crop_scale=(data.crop_scale, 1.0),
+            color=data.color,
+            rated_crop_scale=(data.rated_crop_scale, 1.0) if data.rated_crop_scale < 1 else None,
+        )
+        self._dataset = TrainingDataset([*sets.saliency, *sets.rated], augmentation, train.seed)
+        self._sampler = MixedBatchSampler(
+            [len(dataset) for dataset in sets.saliency],
+            [len(dataset) for dataset in sets.rated],
+            train.saliency_per_batch if config.model.saliency else 0,
+            train.rated_per_batch if config.model.aesthetics else 0,
+            train.seed,
+        )
+        self._collate: Callable[[list[Sample]], Batch] = partial(
+            collate,
+            mean=preprocessing.mean,
+            std=preprocessing.std,
+            dataset_names=config.saliency_set_names(),
+        )
+        self._workers = data.workers
+        self._seed = train.seed
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return len(self._sampler)
+
+    def epoch(self, epoch: int, first_step: int = 0) -> DataLoader[Sample]:
+        """Return the batches of `epoch`, without the first `first_step`."""
+        self._dataset.set_epoch(epoch)
+        self._sampler.set_epoch(epoch)
+        return DataLoader(
+            self._dataset,
+            batch_sampler=list(self._sampler)[first_step:],
+            num_workers=self._workers,
+            collate_fn=self._collate,
+            pin_memory=torch.cuda.is_available(),
+            # Its own random numbers: drawing from torch's would make a resumed run differ.
+            generator=torch.Generator().manual_seed(self._seed + epoch),
+        )

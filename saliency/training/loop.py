@@ -1,0 +1,375 @@
+"""The training loop: mixed batches, weighted tasks, averaged weights, validation, resuming."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from timm.utils import ModelEmaV3
+from torch import Tensor
+
+from saliency.checkpoint import Card, Checkpoint, save_checkpoint
+from saliency.datasets import LabelledDataset
+from saliency.devices import resolve_device
+from saliency.errors import ConfigError, ImageError, SaliencyError
+from saliency.evaluation import SetResult, evaluate
+from saliency.model import SaliencyNetwork
+from saliency.model.aesthetics import pool_features
+from saliency.predictor import Predictor
+from saliency.preprocessing import Preprocessing
+from saliency.tasks import AestheticTask, SaliencyTask, Task, mean_task_losses
+from saliency.training.config import TrainingConfig
+from saliency.training.data import LabelledSets, TrainingLoader, build_sets
+from saliency.training.optimization import build_optimizer, lr_factor, set_learning_rates
+from saliency.training.report import Reporter
+from saliency.training.state import (
+    Progress,
+    TrainingState,
+    load_config_of,
+    load_state,
+    save_state,
+)
+from saliency.types import Batch
+from saliency.weighting import build_weighting
+
+BEST, LAST, STATE = "best.safetensors", "last.safetensors", "state.safetensors"
+FIT_IMAGES = 4000
+"""Rated images that the aesthetic head's start is computed from, at most."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended.
+
+    Attributes:
+        checkpoint: The best checkpoint by validation.
+        score: Its validation score: the mean of CC over the saliency sets and SRCC over the rated
+            sets, or the one of them that there is.
+        epoch: Epoch that reached it.
+        interrupted: Whether someone stopped the run before its end.
+    """
+
+    checkpoint: Path
+    score: float
+    epoch: int
+    interrupted: bool
+
+
+def train(
+    config: TrainingConfig,
+    run_dir: Path,
+    *,
+    data_root: Path | None = None,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> TrainingResult:
+    """Train a network, or go on with a run that was stopped.
+
+    `run_dir` receives `best.safetensors` and `last.safetensors` (checkpoints for `Predictor`),
+    `state.safetensors` (for resuming), `metrics.jsonl` and TensorBoard's files. A run that finds
+    a state there goes on from it and ends as it would have without the stop.
+
+    Args:
+        config: What to do.
+        run_dir: Folder of this run.
+        data_root: Folder of the data sets.
+        device: As for `Predictor.load`.
+        reporter: Where progress goes; silent if None, but for the files.
+
+    Raises:
+        ConfigError: The config makes no sense, or `run_dir` holds a run of another config.
+        DatasetError: A data set is not what its layout says.
+        SaliencyError: The loss is no longer finite.
+    """
+    found = resolve_device(device)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    reporter = reporter or Reporter(run_dir)
+    _check_same_config(run_dir / STATE, config)
+
+    torch.manual_seed(config.train.seed)
+    train_sets = build_sets(config.data, "train", data_root)
+    validation_sets = build_sets(config.data, "val", data_root)
+    network = build_network(config, data_root)
+    preprocessing = Preprocessing(
+        config.data.height, config.data.width, network.encoder.mean, network.encoder.std
+    )
+    tasks = build_tasks(config, train_sets)
+    weighting = build_weighting(config.weighting.name, tasks, config.weighting.fixed).to(found)
+    network.to(found).to(memory_format=torch.channels_last)
+    if network.aesthetics is not None and not (run_dir / STATE).is_file():
+        _fit_aesthetics(network, preprocessing, train_sets.rated, config.model.ridge, found)
+    state = TrainingState(
+        network=network,
+        ema=ModelEmaV3(network, decay=config.train.ema_decay, use_warmup=True),
+        weighting=weighting,
+        optimizer=build_optimizer(network, weighting, config.train),
+        progress=Progress(),
+    )
+    if (run_dir / STATE).is_file():
+        load_state(run_dir / STATE, state)
+    loader = TrainingLoader(config, train_sets, preprocessing)
+    run = _Run(
+        config, run_dir, state, tasks, loader, validation_sets, preprocessing, found, reporter
+    )
+    with reporter, _stop_requests() as stop:
+        return run.to_end(stop)
+
+
+def build_tasks(config: TrainingConfig, sets: LabelledSets) -> tuple[Task, ...]:
+    """Return what this config learns.
+
+    Raises:
+        ConfigError: A head has no labelled set.
+    """
+    tasks: list[Task] = []
+    if config.model.saliency:
+        if not sets.saliency or not config.train.saliency_per_batch:
+            raise ConfigError(
+                "`model.saliency` needs a set with fixations and train.saliency_per_batch > 0. "
+                "Found none; add a set, or set model.saliency and model.guidance to false."
+            )
+        tasks.append(SaliencyTask(config.model.auxiliary_weight))
+    if config.model.aesthetics:
+        if not sets.rated or not config.train.rated_per_batch:
+            raise ConfigError(
+                "`model.aesthetics` needs a set with ratings and train.rated_per_batch > 0. "
+                "Found none; add a set, or set model.aesthetics and model.guidance to false."
+            )
+        tasks.append(AestheticTask())
+    return tuple(tasks)
+
+
+def build_network(config: TrainingConfig, data_root: Path | None) -> SaliencyNetwork:
+    """Return the network to train, its encoder pretrained as the config says."""
+    weights = config.model.encoder_weights
+    if weights is not None and data_root is not None:
+        weights = data_root / weights
+    network = SaliencyNetwork(
+        config.architecture(),
+        encoder_weights=weights,
+        pretrained=config.model.pretrained,
+        train_batch_norm_affine=config.model.train_batch_norm_affine,
+    )
+    network.encoder.freeze_shallow(config.model.frozen_stride)
+    return network
+
+
+class _Run:
+    """The parts of one run, so that its steps need not pass them around."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        run_dir: Path,
+        state: TrainingState,
+        tasks: tuple[Task, ...],
+        loader: TrainingLoader,
+        validation_sets: LabelledSets,
+        preprocessing: Preprocessing,
+        device: torch.device,
+        reporter: Reporter,
+    ) -> None:
+        self.config = config
+        self.run_dir = run_dir
+        self.state = state
+        self.tasks = tasks
+        self.loader = loader
+        self.validation_sets = validation_sets
+        self.preprocessing = preprocessing
+        self.device = device
+        self.reporter = reporter
+        self.total_steps = config.train.epochs * loader.steps_per_epoch
+        wanted = config.train.precision
+        self.autocast = wanted == "bfloat16" or (wanted == "auto" and device.type == "cuda")
+
+    def to_end(self, stop: _StopRequest) -> TrainingResult:
+        """Train until the last epoch, early stopping or a stop request."""
+        progress = self.state.progress
+        self.reporter.start(self.config, self.total_steps, progress.step)
+        while not progress.finished and not stop.requested:
+            self._epoch(stop)
+        if stop.requested:
+            self._save()
+        best = self.run_dir / (BEST if progress.best_epoch else LAST)
+        return TrainingResult(best, progress.best_score, progress.best_epoch, not progress.finished)
+
+    def _epoch(self, stop: _StopRequest) -> None:
+        """Train what is left of the current epoch, then validate and save."""
+        progress, train = self.state.progress, self.config.train
+        self.state.network.train()
+        for batch in self.loader.epoch(progress.epoch, progress.step_in_epoch):
+            values = self._step(batch.to(self.device))
+            for name, value in values.items():
+                progress.sums[name] = progress.sums.get(name, 0.0) + value
+            progress.step += 1
+            progress.step_in_epoch += 1
+            self.reporter.step(progress.step, values)
+            if stop.requested:
+                return
+            if progress.step_in_epoch % train.save_every_steps == 0:
+                self._save()
+        means = {name: total / progress.step_in_epoch for name, total in progress.sums.items()}
+        progress.epoch += 1
+        progress.step_in_epoch = 0
+        progress.sums = {}
+        progress.finished = progress.epoch >= train.epochs
+        if progress.finished or progress.epoch % train.validate_every == 0:
+            self._validate(means)
+        self._save()
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        """Take one optimiser step and return what is logged of it."""
+        train, state = self.config.train, self.state
+        factor = lr_factor(state.progress.step, self.total_steps, train.warmup_steps)
+        set_learning_rates(state.optimizer, factor)
+        # Some of each set's images train the neutral priors, those of users' photos.
+        neutral = torch.rand(len(batch.dataset_index)) < train.neutral_probability
+        dataset_index = batch.dataset_index.masked_fill(neutral.to(self.device), 0)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            output = state.network(batch.images, dataset_index)
+        losses, present = mean_task_losses(self.tasks, output, batch)
+        total: Tensor = state.weighting(losses, present)
+        if not torch.isfinite(total):
+            raise SaliencyError(
+                f"The loss should be finite. Found {float(total)} at step {state.progress.step}; "
+                "lower the learning rates, or train in float32."
+            )
+        state.optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), train.clip_norm)
+        state.optimizer.step()
+        state.ema.update(state.network, step=state.progress.step)
+        values = {"loss": float(total.detach()), "gradient_norm": float(norm)}
+        for task, loss, weight, here in zip(
+            self.tasks, losses, state.weighting.current, present, strict=True
+        ):
+            if here:
+                values[f"loss/{task.name}"] = float(loss.detach())
+            values[f"weight/{task.name}"] = float(weight)
+        return values
+
+    def _validate(self, means: dict[str, float]) -> None:
+        """Measure the averaged weights through a Predictor and keep the best."""
+        progress = self.state.progress
+        card = self._card({})
+        predictor = Predictor(self._checkpoint(card), self.device)
+        results = [evaluate(predictor, s, full=False) for s in self.validation_sets]
+        score = validation_score(results)
+        metrics = {r.name: {k: m.value for k, m in r.measures.items()} for r in results}
+        if score > progress.best_score:
+            progress.best_score, progress.best_epoch = score, progress.epoch
+            save_checkpoint(self.run_dir / BEST, self._checkpoint(self._card(metrics)))
+        patience = self.config.train.patience
+        if patience and progress.epoch - progress.best_epoch >= patience:
+            progress.finished = True
+        self.reporter.epoch(progress.epoch, progress.step, means, metrics, score)
+
+    def _save(self) -> None:
+        """Write the checkpoint of the averaged weights and the state for resuming."""
+        save_checkpoint(self.run_dir / LAST, self._checkpoint(self._card({})))
+        save_state(self.run_dir / STATE, self.state, self.config)
+
+    def _checkpoint(self, card: Card) -> Checkpoint:
+        return Checkpoint(self.state.ema.module, self.preprocessing, card)
+
+    def _card(self, metrics: dict[str, dict[str, float]]) -> Card:
+        return Card(
+            data=tuple(s.name for s in self.config.data.sets),
+            metrics=metrics,
+            config=self.config.model_dump(mode="json"),
+            commit=current_commit(),
+        )
+
+
+def validation_score(results: list[SetResult]) -> float:
+    """Return the mean over tasks of CC (saliency sets) and SRCC (rated sets)."""
+    means = []
+    for metric in ("CC", "SRCC"):
+        values = [r.measures[metric].value for r in results if metric in r.measures]
+        if values:
+            means.append(sum(values) / len(values))
+    return sum(means) / len(means) if means else float("-inf")
+
+
+def current_commit() -> str:
+    """Return the commit of this code, with `-dirty` for uncommitted changes; empty outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.stdout.strip()
+
+
+@torch.no_grad()
+def _fit_aesthetics(
+    network: SaliencyNetwork,
+    preprocessing: Preprocessing,
+    rated: tuple[LabelledDataset, ...],
+    ridge: float,
+    device: torch.device,
+) -> None:
+    """Start the aesthetic head at ridge regression on the pretrained encoder's features."""
+    assert network.aesthetics is not None  # noqa: S101
+    stride = -(-sum(len(dataset) for dataset in rated) // FIT_IMAGES)
+    pooled, distributions = [], []
+    network.eval()
+    for dataset in rated:
+        for index in range(0, len(dataset), stride):
+            try:
+                sample = dataset[index]
+            except ImageError:
+                continue  # the loader names it
+            features = network.encoder(preprocessing.to_input(sample.image)[None].to(device))
+            pooled.append(pool_features([features[i] for i in network.aesthetic_stages]))
+            distributions.append(torch.from_numpy(sample.score_distribution))
+    network.aesthetics.fit(torch.cat(pooled), torch.stack(distributions).to(device), ridge)
+
+
+def _check_same_config(state_path: Path, config: TrainingConfig) -> None:
+    if not state_path.is_file():
+        return
+    earlier = TrainingConfig.model_validate_json(load_config_of(state_path))
+    if earlier != config:
+        raise ConfigError(
+            f"{state_path.parent} should be a new folder or a run of this config. Found a run of "
+            "another; name another folder with -o, or remove it."
+        )
+
+
+@dataclass
+class _StopRequest:
+    """Whether someone asked the run to stop."""
+
+    requested: bool = False
+
+
+@contextmanager
+def _stop_requests() -> Iterator[_StopRequest]:
+    """Turn the first Ctrl-C or SIGTERM into a request; the second acts at once."""
+    request = _StopRequest()
+    previous: dict[signal.Signals, Any] = {}
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del frame
+        request.requested = True
+        signal.signal(number, previous[signal.Signals(number)])
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.getsignal(number)
+            signal.signal(number, ask)
+    except ValueError:  # not the main thread: the caller handles signals
+        pass
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

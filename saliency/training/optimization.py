@@ -1,0 +1,82 @@
+"""Learning rates a branch, their schedule, and what is not decayed."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from saliency.model import SaliencyNetwork
+from saliency.training.config import TrainConfig
+from saliency.weighting import TaskWeighting
+
+
+def build_optimizer(
+    network: SaliencyNetwork, weighting: TaskWeighting, config: TrainConfig
+) -> torch.optim.AdamW:
+    """Return AdamW with one learning rate a branch.
+
+    The shared encoder, the saliency branch (decoder and priors), the aesthetic branch and the
+    weighting's own parameters (log-variances) each have theirs. Weight decay touches only
+    matrices and filters: shrinking a bias, a normalisation or a log-variance regularises nothing.
+    """
+    branches: list[tuple[str, list[nn.Module | None], float]] = [
+        ("encoder", [network.encoder], config.encoder_lr),
+        ("saliency", [network.decoder, network.priors], config.saliency_lr),
+        ("aesthetics", [network.aesthetics], config.aesthetic_lr),
+    ]
+    groups: list[dict[str, object]] = []
+    for name, modules, lr in branches:
+        parameters = [
+            p for m in modules if m is not None for p in m.parameters() if p.requires_grad
+        ]
+        decayed = [p for p in parameters if p.ndim > 1 and not _is_prior(p, network)]
+        plain = [p for p in parameters if p.ndim <= 1 or _is_prior(p, network)]
+        for members, decay in ((decayed, config.weight_decay), (plain, 0.0)):
+            if members and lr > 0:
+                groups.append(
+                    {
+                        "name": name,
+                        "params": members,
+                        "weight_decay": decay,
+                        "lr": lr,
+                        "peak_lr": lr,
+                    }
+                )
+    own = list(weighting.parameters())
+    if own:
+        lr = config.weighting_lr
+        groups.append(
+            {"name": "weighting", "params": own, "weight_decay": 0.0, "lr": lr, "peak_lr": lr}
+        )
+    return torch.optim.AdamW(groups)
+
+
+def lr_factor(step: int, total_steps: int, warmup_steps: int) -> float:
+    """Return what the peak learning rates are multiplied by: linear warm-up, then half a cosine.
+
+    Args:
+        step: Counted from 0.
+        total_steps: Of the whole run.
+        warmup_steps: Of the warm-up, at most a fifth of the run.
+
+    Returns:
+        In (0, 1].
+    """
+    warmup_steps = min(warmup_steps, total_steps // 5)
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return max(1e-3, 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Scale every group's peak learning rate; the weighting's stays, it tracks moving losses."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * (1.0 if group["name"] == "weighting" else factor)
+
+
+def _is_prior(parameter: nn.Parameter, network: SaliencyNetwork) -> bool:
+    """Return whether `parameter` belongs to the priors' shared values, which are not decayed."""
+    return network.priors is not None and parameter is network.priors.center_bias

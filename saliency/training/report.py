@@ -1,0 +1,110 @@
+"""Where a run's progress goes: a bar on a terminal, lines in a log, JSONL, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from saliency.training.config import TrainingConfig
+
+TENSORBOARD_EVERY = 20  # steps
+
+
+class Reporter:
+    """Write what happens to `metrics.jsonl` and TensorBoard, and show it on a console."""
+
+    def __init__(self, run_dir: Path, console: Console | None = None) -> None:
+        """Prepare.
+
+        Args:
+            run_dir: Folder of the run.
+            console: Where to show progress; nowhere if None.
+        """
+        self._run_dir = run_dir
+        self._console = console or Console(quiet=True)
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=console is None or not console.is_terminal,
+        )
+        self._writer: Any = None
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        # Only here: TensorBoard takes a second to import.
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(self._run_dir / "tensorboard"))
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+        self._writer.close()
+
+    def start(self, config: TrainingConfig, total_steps: int, step: int) -> None:
+        """Announce the run."""
+        self._task = self._bar.add_task("", total=total_steps, completed=step, text="")
+        went_on = f", going on from step {step}" if step else ""
+        self._console.print(
+            f"{config.model.encoder}: {config.train.epochs} epochs, {total_steps} steps, "
+            f"weighting {config.weighting.name}, run in {self._run_dir}{went_on}"
+        )
+        self._first_step = step
+        self._started = time.monotonic()
+
+    def step(self, step: int, values: dict[str, float]) -> None:
+        """Show one optimiser step."""
+        self._bar.update(self._task, completed=step, text=f"loss {values['loss']:.3f}")
+        if step % TENSORBOARD_EVERY == 0:
+            for name, value in values.items():
+                self._writer.add_scalar(f"train/{name}", value, step)
+
+    def epoch(
+        self,
+        epoch: int,
+        step: int,
+        means: dict[str, float],
+        metrics: dict[str, dict[str, float]],
+        score: float,
+    ) -> None:
+        """Show and write one validated epoch."""
+        for set_name, values in metrics.items():
+            for name, value in values.items():
+                self._writer.add_scalar(f"val/{set_name}/{name}", value, step)
+        self._writer.add_scalar("val/score", score, step)
+        row = {"epoch": epoch, "step": step, "train": means, "val": metrics, "score": score}
+        with (self._run_dir / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        shown = "  ".join(
+            f"{name} " + " ".join(f"{k} {v:.3f}" for k, v in values.items() if k in _SHOWN)
+            for name, values in metrics.items()
+        )
+        losses = " ".join(
+            f"{k} {v:.4f}" for k, v in means.items() if k.startswith(("loss", "weight"))
+        )
+        per_step = (time.monotonic() - self._started) / max(1, step - self._first_step)
+        self._console.print(
+            f"epoch {epoch}  score {score:.4f}  {shown}  [{losses}]  {per_step:.2f} s/step",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+_SHOWN = ("CC", "NSS", "KLDiv", "SIM", "SRCC", "PLCC")

@@ -1,0 +1,148 @@
+"""What a killed run needs to go on as if nothing had happened, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from timm.utils import ModelEmaV3
+from torch import Tensor
+
+from saliency.errors import CheckpointError
+from saliency.files import write_atomically
+from saliency.model import SaliencyNetwork
+from saliency.training.config import TrainingConfig
+from saliency.weighting import TaskWeighting
+
+
+@dataclass
+class Progress:
+    """Where a run stands.
+
+    Attributes:
+        epoch: Epochs finished.
+        step: Steps taken in all.
+        step_in_epoch: Steps taken in the unfinished epoch.
+        best_score: Highest validation score so far.
+        best_epoch: Epoch that reached it, counted from 1; 0 if none.
+        sums: Name -> sum over the unfinished epoch's steps, for its means.
+        finished: Whether the run has come to its end.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    step_in_epoch: int = 0
+    best_score: float = float("-inf")
+    best_epoch: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    finished: bool = False
+
+
+@dataclass
+class TrainingState:
+    """Everything that changes while training."""
+
+    network: SaliencyNetwork
+    ema: ModelEmaV3
+    weighting: TaskWeighting
+    optimizer: torch.optim.AdamW
+    progress: Progress
+
+
+def save_state(path: Path, state: TrainingState, config: TrainingConfig) -> None:
+    """Write `state`: tensors as tensors, scalars and random states as JSON in the metadata.
+
+    One file, so that a kill between two writes cannot leave halves of different steps.
+    """
+    tensors: dict[str, Tensor] = {}
+    for prefix, module in _modules(state).items():
+        tensors |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
+    for index, moments in state.optimizer.state_dict()["state"].items():
+        for name, value in moments.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    metadata = {
+        "config": config.model_dump_json(),
+        "progress": json.dumps(asdict(state.progress)),
+        "random": json.dumps(_random_states()),
+    }
+    # Copies, because the live network and its average may share untrained tensors.
+    copies = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    write_atomically(path, save(copies, metadata))
+
+
+def load_config_of(path: Path) -> str:
+    """Return the JSON of the config that `path` was saved under.
+
+    Raises:
+        CheckpointError: The file is damaged or no training state.
+    """
+    return _metadata(path)["config"]
+
+
+def load_state(path: Path, state: TrainingState) -> None:
+    """Fill `state`, freshly built for the same config, from `path`.
+
+    Raises:
+        CheckpointError: The file is damaged, no training state, or of another network.
+    """
+    metadata = _metadata(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        for prefix, module in _modules(state).items():
+            start = f"{prefix}."
+            module.load_state_dict(
+                {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+            )
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".")
+                moments.setdefault(int(index), {})[key] = value
+        full = state.optimizer.state_dict()
+        full["state"] = moments
+        state.optimizer.load_state_dict(full)
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} should hold the state of this network. Found a mismatch: {error}."
+        ) from error
+    state.progress = Progress(**json.loads(metadata["progress"]))
+    _set_random_states(json.loads(metadata["random"]))
+
+
+def _modules(state: TrainingState) -> dict[str, torch.nn.Module]:
+    return {"network": state.network, "ema": state.ema.module, "weighting": state.weighting}
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} should be a whole training state. Found a damaged file: {error}."
+        ) from error
+    if "progress" not in metadata:
+        raise CheckpointError(f"{path} should be a training state. Found another safetensors file.")
+    return metadata
+
+
+def _random_states() -> dict[str, str]:
+    """Return torch's random states in hexadecimal; data loading has seeds of its own."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return {name: bytes(state.numpy()).hex() for name, state in states.items()}
+
+
+def _set_random_states(states: dict[str, str]) -> None:
+    def to_tensor(text: str) -> Tensor:
+        return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)
+
+    torch.set_rng_state(to_tensor(states["cpu"]))
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(to_tensor(states["cuda"]))

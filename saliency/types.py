@@ -1,0 +1,119 @@
+"""The values that travel between modules: Sample -> Batch -> Output, and Prediction.
+
+Letters in shapes: B batch, H W pixels of a photo, h w pixels of the network, K score bins,
+N fixations. Sizes are always `(height, width)`; `xs`, `ys` count pixels from the top-left corner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+SCORE_BINS = 10
+"""K: the bins of a score distribution, AVA's votes 1..10."""
+
+SCORES = np.arange(1, SCORE_BINS + 1, dtype=np.float64)
+"""(K,) the score that each bin stands for."""
+
+
+class Fixations(NamedTuple):
+    """Where people looked in one image, all viewers together.
+
+    Attributes:
+        xs: (N,) float32 pixels from the left edge, 0 <= x < W.
+        ys: (N,) float32 pixels from the top edge, 0 <= y < H.
+    """
+
+    xs: NDArray[np.float32]
+    ys: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image with the labels it has; a label that is absent is None.
+
+    Attributes:
+        image: (H, W, 3) uint8, upright RGB.
+        dataset: Name of the set it comes from, which selects per-dataset parameters.
+        image_id: File name, unique within the set.
+        fixations: Points where viewers looked, in this image's pixels.
+        density: (H, W) float32, >= 0, sums to 1: the ground-truth density.
+        score_distribution: (K,) float32, sums to 1: the raters' votes on 1..10.
+    """
+
+    image: NDArray[np.uint8]
+    dataset: str
+    image_id: str
+    fixations: Fixations | None = None
+    density: NDArray[np.float32] | None = None
+    score_distribution: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several samples as tensors; rows without a label hold zeros under a False mask.
+
+    Attributes:
+        images: (B, 3, h, w) float32, normalised for the encoder.
+        dataset_index: (B,) int64 into the network's per-dataset parameters, 0 = neutral.
+        density: (B, h, w) float32, each labelled row sums to 1.
+        has_saliency: (B,) bool.
+        score_distribution: (B, K) float32, each labelled row sums to 1.
+        has_rating: (B,) bool.
+    """
+
+    images: Tensor
+    dataset_index: Tensor
+    density: Tensor
+    has_saliency: Tensor
+    score_distribution: Tensor
+    has_rating: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on `device`, images in channels-last memory order."""
+        return Batch(
+            images=self.images.to(device, non_blocking=True, memory_format=torch.channels_last),
+            dataset_index=self.dataset_index.to(device, non_blocking=True),
+            density=self.density.to(device, non_blocking=True),
+            has_saliency=self.has_saliency.to(device, non_blocking=True),
+            score_distribution=self.score_distribution.to(device, non_blocking=True),
+            has_rating=self.has_rating.to(device, non_blocking=True),
+        )
+
+
+class Output(NamedTuple):
+    """What the network returns; a head that the network lacks leaves None.
+
+    Attributes:
+        log_density: (B, h, w) natural logarithm of a density; exp sums to 1 over an image.
+        score_logits: (B, K); softmax gives the score distribution.
+        auxiliary_log_densities: (B, h, w) each, from shallower decoder depths, training only.
+    """
+
+    log_density: Tensor | None
+    score_logits: Tensor | None
+    auxiliary_log_densities: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the network says of one photo. A head that it lacks leaves None.
+
+    Attributes:
+        image_size: (height, width) of the upright photo.
+        density: (H, W) float32, >= 0, sums to 1, the photo's own size: where people look.
+        score: Mean aesthetic score, 1..10.
+        score_std: Standard deviation of the score distribution: how much raters would differ.
+        score_distribution: (K,) float32, sums to 1: the votes expected for 1..10.
+    """
+
+    image_size: tuple[int, int]
+    density: NDArray[np.float32] | None
+    score: float | None
+    score_std: float | None
+    score_distribution: NDArray[np.float32] | None
