@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -122,9 +123,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
         network.load_state_dict(
             {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, SaliencyError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        SaliencyError,
+    ) as error:
+        reason = textwrap.shorten(str(error), 300)  # torch lists every tensor on its own line
         raise CheckpointError(
-            f"{path} should describe and fill its own network. Found a mismatch: {error}."
+            f"{path} should describe and fill its own network. Found a mismatch: {reason}"
         ) from error
     return Checkpoint(network.eval(), preprocessing, card)
 

@@ -16,12 +16,13 @@ def resolve_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    unknown = DeviceError(f"`device` should be auto, cpu, cuda, cuda:N or mps. Found {name!r}.")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise DeviceError(
-            f"`device` should be auto, cpu, cuda, cuda:N or mps. Found {name!r}."
-        ) from error
+        raise unknown from error
+    if device.type not in ("cpu", "cuda", "mps"):  # torch also knows devices without numbers
+        raise unknown
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(
             f"`device` {name} should be present. Found {torch.cuda.device_count()} CUDA devices; "

@@ -21,10 +21,11 @@ def to_fixation_map(fixations: Fixations, size: tuple[int, int]) -> NDArray[np.f
         (H, W) float32 counts.
     """
     height, width = size
-    columns = np.floor(fixations.xs).astype(np.int64)
-    rows = np.floor(fixations.ys).astype(np.int64)
-    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    counts = np.bincount(rows[inside] * width + columns[inside], minlength=height * width)
+    xs, ys = fixations
+    inside = (xs >= 0) & (xs < width) & (ys >= 0) & (ys < height)  # NaN is not
+    columns = xs[inside].astype(np.int64)
+    rows = ys[inside].astype(np.int64)
+    counts = np.bincount(rows * width + columns, minlength=height * width)
     return counts.reshape(height, width).astype(np.float32)
 
 

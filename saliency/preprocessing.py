@@ -65,7 +65,7 @@ class Preprocessing:
             (3, h, w) float32.
         """
         resized = resize(image, self.network_size(image.shape[:2]))  # (h, w, 3)
-        return self.normalize(torch.from_numpy(resized))
+        return self.normalize(torch.tensor(resized))  # a copy: the photo may be read-only
 
     def normalize(self, images: Tensor) -> Tensor:
         """Return uint8 (..., h, w, 3) as float32 (..., 3, h, w), normalised."""
@@ -77,8 +77,9 @@ class Preprocessing:
 def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize (H, W, 3) to `size` (height, width), without aliasing when it shrinks."""
     height, width = size
-    if image.shape[:2] == size:
-        return image
-    shrinks = image.shape[0] > height or image.shape[1] > width
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
+    # First what shrinks, then what grows: INTER_AREA averages only where neither side grows.
+    smaller = (min(height, image.shape[0]), min(width, image.shape[1]))
+    for (rows, columns), interpolation in ((smaller, cv2.INTER_AREA), (size, cv2.INTER_LINEAR)):
+        if image.shape[:2] != (rows, columns):
+            image = np.asarray(cv2.resize(image, (columns, rows), interpolation=interpolation))
+    return image

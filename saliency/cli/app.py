@@ -3,11 +3,13 @@
 import logging
 import sys
 import warnings
+from io import TextIOWrapper
 
 import typer
 
 from saliency import __version__
-from saliency.cli import evaluate, info, predict, train
+from saliency.allocator import keep_freed_memory
+from saliency.cli import evaluate, experiment, info, predict, train
 from saliency.cli.console import stderr
 from saliency.errors import SaliencyError
 
@@ -23,6 +25,7 @@ app.command("predict")(predict.predict)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.command("info")(info.info)
+app.add_typer(experiment.app, name="experiment")
 
 
 @app.callback()
@@ -41,6 +44,10 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     # Damaged EXIF says nothing against a photo's pixels, and many photos have some.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    keep_freed_memory()
+    # A file name may hold what the terminal's encoding lacks; that must not stop a long run.
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except SaliencyError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from saliency.cli.console import progress_bar, stderr, stdout
@@ -106,11 +107,17 @@ def print_table(name: str, part: str, results: list[SetResult], *, map_metrics: 
     )
     if not columns:
         return
-    table = Table(title=f"{name}, {part} images: mean [95 % interval]", title_justify="left")
-    table.add_column("set")
-    table.add_column("images", justify="right")
+    # Eight narrow columns fit into the 80 characters that a pipe has; nothing is cut short.
+    table = Table(
+        title=f"{name}, {part} images: mean [95 % interval]",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=0,
+    )
+    table.add_column("set", overflow="fold")
+    table.add_column("images", justify="right", overflow="fold")
     for metric in columns:
-        table.add_column(metric, justify="right")
+        table.add_column(metric, justify="right", overflow="fold")
     for result in results:
         if not columns.keys() & result.measures.keys():
             continue

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -48,28 +51,28 @@ class Encoder(nn.Module):
             train_batch_norm_affine: Train scale and shift; the statistics stay frozen.
 
         Raises:
-            ConfigError: timm has no such network, or it gives no such features.
+            ConfigError: timm has no such network, it gives no such features, or the weights are
+                not its own.
         """
         super().__init__()
-        if weights is not None and not weights.is_file():
+        if not timm.is_model(name):  # timm itself would look for `hf-hub:...` on the network
             raise ConfigError(
-                f"`encoder_weights` should be a safetensors file. Found no {weights}."
+                "`encoder` should be the name of a timm network, such as tf_efficientnet_lite0. "
+                f"Found {name!r}."
             )
+        available = None if weights is None else _tensor_names(weights)
         wanted = (
             {"num_classes": 0, "global_pool": ""} if final_features else {"features_only": True}
         )
-        try:
+        with _refusal(name):
             self.body: Any = timm.create_model(
                 name,
                 pretrained=pretrained or weights is not None,
                 pretrained_cfg_overlay={"file": str(weights)} if weights else None,
                 **wanted,
             )
-        except (RuntimeError, AttributeError) as error:
-            raise ConfigError(
-                "`encoder` should be a timm network that gives features, such as "
-                f"tf_efficientnet_lite0. Found {name!r}: {error}."
-            ) from error
+        if available is not None:
+            self._check_filled(available, str(weights))
         if final_features and not hasattr(self.body, "forward_intermediates"):
             raise ConfigError(
                 "`final_features` needs a timm network with forward_intermediates. "
@@ -79,7 +82,7 @@ class Encoder(nn.Module):
         for layer in self.batch_norms():
             layer.requires_grad_(train_batch_norm_affine)
         self.eval()
-        with torch.no_grad():
+        with _refusal(name), torch.no_grad():
             probed = self(torch.zeros(1, 3, PROBE_SIDE_PX, PROBE_SIDE_PX))
         stages = probed[:-1] if final_features else probed
         self.channels: tuple[int, ...] = tuple(feature.shape[1] for feature in probed)
@@ -133,10 +136,53 @@ class Encoder(nn.Module):
         if not shallow:
             return 0
         # A parameter is shallow exactly if a shallow feature depends on it.
-        probe = self(torch.zeros(1, 3, PROBE_SIDE_PX, PROBE_SIDE_PX))
+        probe = self(torch.zeros(1, 3, PROBE_SIDE_PX, PROBE_SIDE_PX))[shallow[-1]]
+        if not probe.requires_grad:  # frozen before
+            return 0
         trainable = [p for p in self.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(probe[shallow[-1]].sum(), trainable, allow_unused=True)
+        gradients = torch.autograd.grad(probe.sum(), trainable, allow_unused=True)
         frozen = [p for p, g in zip(trainable, gradients, strict=True) if g is not None]
         for parameter in frozen:
             parameter.requires_grad_(False)
         return sum(p.numel() for p in frozen)
+
+    def _check_filled(self, available: set[str], path: str) -> None:
+        """Refuse weights that leave parameters random, which timm only logs."""
+        # timm flattens `stem.0` to `stem_0`, or puts `model.` before, where it cuts stages.
+        missing = [
+            name
+            for name, _ in self.body.named_parameters()
+            if name.removeprefix("model.").replace(".", "_") not in available
+        ]
+        if missing:
+            raise ConfigError(
+                f"`encoder_weights` {path} should fill the encoder. "
+                f"Found no {missing[0]}, one of {len(missing)} missing tensors."
+            )
+
+
+def _tensor_names(weights: Path) -> set[str]:
+    """Return the names in a safetensors file, with `_` for `.`."""
+    # timm would unpickle a file of any other suffix.
+    if not weights.is_file() or weights.suffix != ".safetensors":
+        raise ConfigError(f"`encoder_weights` should be a .safetensors file. Found {weights}.")
+    try:
+        with safe_open(weights, framework="pt") as file:
+            return {name.replace(".", "_") for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ConfigError(
+            f"`encoder_weights` {weights} should be a whole safetensors file. Found {error}."
+        ) from error
+
+
+@contextmanager
+def _refusal(name: str) -> Iterator[None]:
+    """Turn what timm raises into one error."""
+    try:
+        yield
+    except (RuntimeError, AttributeError, AssertionError) as error:
+        reason = textwrap.shorten(str(error), 300)
+        raise ConfigError(
+            "`encoder` should be a timm network that gives features, such as "
+            f"tf_efficientnet_lite0. Found {name!r}: {reason}"
+        ) from error

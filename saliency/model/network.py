@@ -61,10 +61,11 @@ class Architecture:
                 "`guidance` needs both heads. Found "
                 f"saliency = {self.saliency}, aesthetics = {self.aesthetics}."
             )
-        if self.decoder_channels % 8:
+        if self.decoder_channels <= 0 or self.decoder_channels % 8:
+            nearest = max(1, round(self.decoder_channels / 8)) * 8
             raise ConfigError(
                 "`decoder_channels` should be a multiple of 8. "
-                f"Found {self.decoder_channels}; nearest is {round(self.decoder_channels / 8) * 8}."
+                f"Found {self.decoder_channels}; nearest is {nearest}."
             )
         if self.auxiliary_outputs >= len(self.saliency_strides):
             raise ConfigError(

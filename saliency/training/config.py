@@ -26,6 +26,7 @@ class SetConfig(Section):
     layout: Literal["salicon", "osie", "ava", "ratings", "drawn"]
     path: str = ""  # folder below data.root; the name if empty
     split: Path | None = None  # CSV of image, part; relative to the TOML file
+    test_fold: int | None = None  # fold of the split that is the test part instead, for folds
     score_cut: float = 5.5  # what separates good from bad in binary accuracy; AVA's papers: 5
     count: int = Field(64, ge=8)  # images to draw, layout "drawn" alone
     rated: bool = False  # whether drawn images have scores instead of fixations
@@ -90,6 +91,7 @@ class TrainConfig(Section):
     clip_norm: float = Field(1.0, gt=0)
     ema_decay: float = Field(0.998, ge=0, lt=1)
     neutral_probability: float = Field(0.5, ge=0, le=1)  # of a set's image to train neutral priors
+    self_labels: bool = True  # images without ratings keep the scores they get before training
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
     patience: int = Field(0, ge=0)  # epochs without a better validation before stopping; 0 never
     validate_every: int = Field(1, ge=1)  # epochs
@@ -137,11 +139,12 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> TrainingConfig:
         raise ConfigError(f"{path} should be valid TOML. Found: {error}.") from error
     for override in overrides:
         _apply(values, override)
-    data = values.get("data")
-    for entry in data.get("sets", ()) if isinstance(data, dict) else ():
-        if isinstance(entry, dict) and entry.get("split"):
-            entry["split"] = path.parent / entry["split"]
-    return to_config(values, str(path))
+    config = to_config(values, str(path))
+    sets = tuple(
+        s if s.split is None else s.model_copy(update={"split": path.parent / s.split})
+        for s in config.data.sets
+    )
+    return config.model_copy(update={"data": config.data.model_copy(update={"sets": sets})})
 
 
 def to_config(values: Mapping[str, Any], origin: str) -> TrainingConfig:
@@ -169,10 +172,12 @@ def _apply(values: dict[str, Any], override: str) -> None:
     except tomllib.TOMLDecodeError:
         value = text
     *sections, last = key.strip().split(".")
+    table: Any = values
     for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise ConfigError(
-                f"`{key}` should name a key in a table. Found a value at `{section}`."
-            )
-    values[last] = value
+        if isinstance(table, list) and section.isdecimal() and int(section) < len(table):
+            table = table[int(section)]  # data.sets.4.test_fold=1
+            continue
+        table = table.setdefault(section, {}) if isinstance(table, dict) else None
+    if not isinstance(table, dict):
+        raise ConfigError(f"`{key}` should name a key in a table. Found none there.")
+    table[last] = value

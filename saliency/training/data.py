@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from saliency.datasets import (
@@ -24,6 +26,7 @@ from saliency.datasets import (
     Subset,
     TrainingDataset,
     collate,
+    pick_folds,
     pick_part,
     read_split,
     select,
@@ -82,34 +85,55 @@ def build_set(config: SetConfig, part: Part, root: Path | None) -> LabelledDatas
     if config.layout == "drawn":
         seed = ("train", "val", "test").index(part) + (10 if config.rated else 0)
         return DrawnDataset(config.count, seed, name=config.name, rated=config.rated)
+    if config.split is None and config.layout == "salicon":
+        if part == "test":
+            raise ConfigError(
+                f"The set {config.name!r} has public labels for train and val. Found 'test'; "
+                "give it a `split` of your own."
+            )
+        return SaliconDataset(_folder(config, root), (part,), config.name)
+    if config.split is None and config.layout == "ava":
+        return _ava_part(_folder(config, root), config.name, part)
+    dataset = open_whole_set(config, root)
+    if config.split is None:
+        return select(dataset, [i for i in dataset.ids if hashed_part(config.name, i) == part])
+    split = read_split(config.split)
+    if config.test_fold is None:
+        return select(dataset, pick_part(split, dataset.ids, part))
+    left_out = pick_folds(split, dataset.ids, [config.test_fold])
+    if part == "test":
+        return select(dataset, left_out)
+    validation = set(pick_part(split, dataset.ids, "val")) - set(left_out)
+    rest = [i for i in dataset.ids if i not in left_out]
+    return select(dataset, [i for i in rest if (i in validation) == (part == "val")])
+
+
+def open_whole_set(config: SetConfig, root: Path | None) -> LabelledDataset:
+    """Open all labelled images of a set of photos.
+
+    Raises:
+        ConfigError: No root is known, or the layout is `drawn`, which has no whole.
+        DatasetError: The folder is not what its layout says.
+    """
+    folder = _folder(config, root)
+    if config.layout == "salicon":
+        return SaliconDataset(folder, name=config.name)
+    if config.layout == "osie":
+        return OsieDataset(folder, config.name)
+    if config.layout == "ratings":
+        return RatingsDataset(folder, config.name)
+    if config.layout == "ava":
+        return AvaDataset(folder, name=config.name)
+    raise ConfigError(f"`layout` should be one of photos. Found {config.layout!r}.")
+
+
+def _folder(config: SetConfig, root: Path | None) -> Path:
     if root is None:
         raise ConfigError(
             f"The set {config.name!r} needs a folder. Name the one that holds the sets with "
             "--data, SALIENCY_DATA or data.root."
         )
-    folder = root / (config.path or config.name)
-    dataset: LabelledDataset
-    if config.layout == "salicon":
-        if config.split is None:  # the official parts; the test part's labels are not public
-            if part == "test":
-                raise ConfigError(
-                    f"The set {config.name!r} has public labels for train and val. Found 'test'; "
-                    "give it a `split` of your own."
-                )
-            return SaliconDataset(folder, (part,), config.name)
-        dataset = SaliconDataset(folder, name=config.name)
-    elif config.layout == "osie":
-        dataset = OsieDataset(folder, config.name)
-    elif config.layout == "ratings":
-        dataset = RatingsDataset(folder, config.name)
-    elif config.split is None:
-        return _ava_part(folder, config.name, part)
-    else:
-        dataset = AvaDataset(folder, name=config.name)
-
-    if config.split is not None:
-        return select(dataset, pick_part(read_split(config.split), dataset.ids, part))
-    return select(dataset, [i for i in dataset.ids if hashed_part(config.name, i) == part])
+    return root / (config.path or config.name)
 
 
 def hashed_part(set_name: str, image_id: str, test_share: float = TEST_SHARE) -> Part:
@@ -153,11 +177,38 @@ def groups_of(dataset: LabelledDataset) -> tuple[str, ...] | None:
     return tuple(group_of[image_id] for image_id in dataset.ids)
 
 
+SelfLabels = Mapping[tuple[str, str], NDArray[np.float32]]
+"""(set, image id) -> (K,) score distribution that the network gave before training."""
+
+
+@dataclass(frozen=True)
+class AugmentAndLabel:
+    """Augmentation, and then self-labels for the images that have no ratings.
+
+    After, not before: an image with ratings is not cropped, one with a self-label is.
+    """
+
+    augmentation: Callable[[Sample, int], Sample]
+    self_labels: SelfLabels
+
+    def __call__(self, sample: Sample, seed: int) -> Sample:
+        """Return the changed sample; the same seed changes it in the same way."""
+        changed = self.augmentation(sample, seed)
+        label = self.self_labels.get((sample.dataset, sample.image_id))
+        if label is None or changed.score_distribution is not None:
+            return changed
+        return replace(changed, score_distribution=label)
+
+
 class TrainingLoader:
     """Batches of an epoch, from any batch of it on, the same whenever and wherever asked."""
 
     def __init__(
-        self, config: TrainingConfig, sets: LabelledSets, preprocessing: Preprocessing
+        self,
+        config: TrainingConfig,
+        sets: LabelledSets,
+        preprocessing: Preprocessing,
+        self_labels: SelfLabels,
     ) -> None:
         # Only here: albumentations takes seconds to import and only training needs it.
         from saliency.datasets.augmentation import Augmentation
@@ -169,7 +220,9 @@ class TrainingLoader:
             color=data.color,
             rated_crop_scale=(data.rated_crop_scale, 1.0) if data.rated_crop_scale < 1 else None,
         )
-        self._dataset = TrainingDataset([*sets.saliency, *sets.rated], augmentation, train.seed)
+        self._dataset = TrainingDataset(
+            [*sets.saliency, *sets.rated], AugmentAndLabel(augmentation, self_labels), train.seed
+        )
         self._sampler = MixedBatchSampler(
             [len(dataset) for dataset in sets.saliency],
             [len(dataset) for dataset in sets.rated],

@@ -11,7 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
@@ -114,7 +116,9 @@ def train(
     )
     if (run_dir / STATE).is_file():
         load_state(run_dir / STATE, state)
-    loader = TrainingLoader(config, train_sets, preprocessing)
+    elif config.train.self_labels and config.model.saliency and config.model.aesthetics:
+        state.self_labels = label_with_itself(network, preprocessing, train_sets.saliency, found)
+    loader = TrainingLoader(config, train_sets, preprocessing, state.self_labels)
     run = _Run(
         config, run_dir, state, tasks, loader, validation_sets, preprocessing, found, reporter
     )
@@ -331,6 +335,46 @@ def _fit_aesthetics(
             pooled.append(pool_features([features[i] for i in network.aesthetic_stages]))
             distributions.append(torch.from_numpy(sample.score_distribution))
     network.aesthetics.fit(torch.cat(pooled), torch.stack(distributions).to(device), ridge)
+
+
+def label_with_itself(
+    network: SaliencyNetwork,
+    preprocessing: Preprocessing,
+    datasets: tuple[LabelledDataset, ...],
+    device: torch.device,
+) -> dict[tuple[str, str], NDArray[np.float32]]:
+    """Return the score distribution that `network` gives each unrated image now.
+
+    As targets while training they hold the aesthetic head to what it knows while another task
+    moves the features under it, on many more photos than have ratings.
+
+    Source:
+        Li, Hoiem, "Learning without forgetting" (2016).
+    """
+    predictor = Predictor(Checkpoint(network, preprocessing, Card()), device)
+    labels: dict[tuple[str, str], NDArray[np.float32]] = {}
+    for dataset in datasets:
+        keys: list[tuple[str, str]] = []
+        predictions = predictor.predict_many(_unrated_images(dataset, keys))
+        for number, prediction in enumerate(predictions):
+            if prediction.score_distribution is not None:
+                labels[keys[number]] = prediction.score_distribution
+    network.train()
+    return labels
+
+
+def _unrated_images(
+    dataset: LabelledDataset, keys: list[tuple[str, str]]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the readable images without ratings, and append the (set, id) of each to `keys`."""
+    for index in range(len(dataset)):
+        try:
+            sample = dataset[index]
+        except ImageError:
+            continue  # the loader names it
+        if sample.score_distribution is None:
+            keys.append((sample.dataset, sample.image_id))
+            yield sample.image
 
 
 def _check_same_config(state_path: Path, config: TrainingConfig) -> None:

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from saliency.training.config import TrainingConfig
 
 TENSORBOARD_EVERY = 20  # steps
+LINE_EVERY_S = 60.0
+"""Between lines in a log, where there is no bar."""
 
 
 class Reporter:
@@ -66,11 +68,23 @@ class Reporter:
             f"weighting {config.weighting.name}, run in {self._run_dir}{went_on}"
         )
         self._first_step = step
-        self._started = time.monotonic()
+        self._total_steps = total_steps
+        self._started = self._last_line = time.monotonic()
+
+    def _seconds_per_step(self, step: int) -> float:
+        return (time.monotonic() - self._started) / max(1, step - self._first_step)
 
     def step(self, step: int, values: dict[str, float]) -> None:
         """Show one optimiser step."""
         self._bar.update(self._task, completed=step, text=f"loss {values['loss']:.3f}")
+        now = time.monotonic()
+        if self._bar.disable and now - self._last_line >= LINE_EVERY_S:
+            self._last_line = now
+            self._console.print(
+                f"step {step}/{self._total_steps}  loss {values['loss']:.3f}  "
+                f"{self._seconds_per_step(step):.2f} s/step",
+                highlight=False,
+            )
         if step % TENSORBOARD_EVERY == 0:
             for name, value in values.items():
                 self._writer.add_scalar(f"train/{name}", value, step)
@@ -98,9 +112,9 @@ class Reporter:
         losses = " ".join(
             f"{k} {v:.4f}" for k, v in means.items() if k.startswith(("loss", "weight"))
         )
-        per_step = (time.monotonic() - self._started) / max(1, step - self._first_step)
         self._console.print(
-            f"epoch {epoch}  score {score:.4f}  {shown}  [{losses}]  {per_step:.2f} s/step",
+            f"epoch {epoch}  score {score:.4f}  {shown}  [{losses}]  "
+            f"{self._seconds_per_step(step):.2f} s/step",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -53,7 +53,7 @@ class UncertaintyWeighting(TaskWeighting):
     ) -> Tensor:
         """Return the negative log-likelihood of the tasks that are present."""
         with torch.no_grad():
-            for task, (loss, here) in enumerate(zip(losses, present, strict=True)):
+            for task, (loss, here, _) in enumerate(zip(losses, present, self.scales, strict=True)):
                 if here and not self.started[task]:
                     self.log_variances[task] = self.optimal_log_variance(task, float(loss))
                     self.started[task] = True
@@ -61,10 +61,10 @@ class UncertaintyWeighting(TaskWeighting):
             # gradient there and could not come back.
             self.log_variances.clamp_(MINIMUM, MAXIMUM)
         total = losses[0].new_zeros(())
-        for task, (loss, here) in enumerate(zip(losses, present, strict=True)):
+        for task, (loss, here, scale) in enumerate(zip(losses, present, self.scales, strict=True)):
             if here:
                 s = self.log_variances[task]
-                total = total + torch.exp(-s) * loss / self.scales[task] + s / 2
+                total = total + torch.exp(-s) * loss / scale + s / 2
         scales = self.log_variances.new_tensor(self.scales)
         self.current = torch.exp(-self.log_variances.detach()) / scales
         return total

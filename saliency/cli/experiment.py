@@ -1,0 +1,57 @@
+"""`saliency experiment NAME`: questions asked of the data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from saliency.cli.console import progress_bar, stdout
+from saliency.cli.options import DataRoot
+from saliency.errors import ConfigError
+
+app = typer.Typer(help="Questions asked of the data.", no_args_is_help=True)
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
+@app.command("beauty-ridge")
+def beauty_ridge(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml", help="Names the encoder and a set with folds.")
+    ] = Path("data/recipes/release.toml"),
+    data_root: DataRoot = None,
+    final_features: Annotated[
+        bool, typer.Option(help="Also use what the ImageNet classifier pools.")
+    ] = False,
+) -> None:
+    """Cross-validate ridge regression of beauty on the frozen encoder's features.
+
+    **Example:** `saliency experiment beauty-ridge data/recipes/release.toml --data DATA`
+    """
+    try:  # the training extra may not be installed
+        from saliency.experiments.beauty_ridge import cross_validate
+        from saliency.training.config import load_config
+        from saliency.training.data import find_data_root
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"Experiments need {error.name}, which is not installed; "
+            "to get it: pip install 'aesthetic-saliency[train]'"
+        ) from error
+
+    config = load_config(recipe)
+    root = find_data_root(config.data, data_root)
+    with progress_bar() as bar:
+        task = bar.add_task("features", total=None)
+        results = cross_validate(
+            config, root, final_features=final_features, on_image=lambda: bar.advance(task)
+        )
+    for r in results:
+        stdout.print(f"fold {r.fold}  images {r.images}  SRCC {r.srcc:.3f}  PLCC {r.plcc:.3f}")
+    stdout.print(
+        f"mean over folds  SRCC {np.mean([r.srcc for r in results]):.3f}  "
+        f"PLCC {np.mean([r.plcc for r in results]):.3f}"
+    )

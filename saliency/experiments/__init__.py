@@ -1,0 +1,1 @@
+"""Questions asked of the data with the library's own parts."""

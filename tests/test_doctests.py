@@ -1,0 +1,26 @@
+"""Examples in docstrings are true."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import saliency
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(saliency.__path__, "saliency.")
+    if module.name != "saliency.__main__"  # which runs the command line
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_hold(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+@pytest.mark.parametrize("name", ["fixed", "uncertainty"])
+def test_examples_are_found(name):
+    module = importlib.import_module(f"saliency.weighting.{name}")
+    assert doctest.testmod(module).attempted > 0

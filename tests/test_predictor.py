@@ -1,0 +1,269 @@
+"""One photo gives the same numbers however it comes: any source, any batch, any neighbours."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from saliency.checkpoint import Card, Checkpoint, save_checkpoint
+from saliency.errors import CheckpointError, DeviceError, ImageError
+from saliency.model import Architecture, SaliencyNetwork
+from saliency.predictor import Predictor, to_prediction
+from saliency.preprocessing import Preprocessing
+from saliency.types import SCORES, Output, Prediction
+
+ARCHITECTURE = Architecture("test_efficientnet", decoder_channels=16, datasets=("osie",))
+SALIENCY_ONLY = replace(ARCHITECTURE, aesthetics=False, guidance=False)
+AESTHETICS_ONLY = replace(ARCHITECTURE, saliency=False, guidance=False)
+
+# Landscape, portrait and square in turn, so that neighbours differ in orientation.
+SIZES = [(60, 80), (50, 90), (80, 60), (64, 64), (90, 50), (100, 40), (33, 77)]
+
+
+def build(architecture: Architecture = ARCHITECTURE) -> Checkpoint:
+    """Build a checkpoint whose predictions differ clearly from photo to photo."""
+    torch.manual_seed(0)
+    network = SaliencyNetwork(architecture)
+    with torch.no_grad():
+        if network.decoder is not None:
+            network.decoder.head.weight.mul_(20)
+            for stage in network.decoder.stages if architecture.guidance else ():
+                stage.film.modulation.weight.normal_(std=0.3)
+        if network.aesthetics is not None:
+            network.aesthetics.logits.weight.mul_(10)
+    preprocessing = Preprocessing(64, 96, network.encoder.mean, network.encoder.std)
+    return Checkpoint(network, preprocessing, Card())
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor(build(), "cpu")
+
+
+def photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Return smooth coloured blobs, as photos are smooth, without a plain area."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def photos() -> list[NDArray[np.uint8]]:
+    return [photo(*size, seed) for seed, size in enumerate(SIZES)]
+
+
+def assert_same(found: Prediction, expected: Prediction) -> None:
+    """Compare within 1e-4 of the density's peak and 1e-4 points of score."""
+    assert found.image_size == expected.image_size
+    assert np.abs(found.density - expected.density).max() <= 1e-4 * expected.density.max()
+    assert found.score == pytest.approx(expected.score, abs=1e-4)
+
+
+def test_photos_get_different_predictions(predictor):
+    """Else the tests of sameness below would say nothing."""
+    one, other = predictor.predict(photo(60, 80, 0)), predictor.predict(photo(60, 80, 1))
+    assert np.abs(one.density - other.density).max() > 0.05 * one.density.max()
+    assert abs(one.score - other.score) > 0.01
+
+
+@pytest.mark.parametrize("size", [*SIZES, (1, 1), (1, 500), (500, 1), (2, 3), (1200, 1600)])
+class TestDensity:
+    def test_it_has_the_photos_own_size(self, size, predictor):
+        prediction = predictor.predict(photo(*size))
+        assert prediction.density.shape == size == prediction.image_size
+
+    def test_it_sums_to_1(self, size, predictor):
+        density = predictor.predict(photo(*size)).density
+        assert density.sum(dtype=np.float64) == pytest.approx(1, abs=1e-5)
+
+    def test_it_is_not_negative(self, size, predictor):
+        assert (predictor.predict(photo(*size)).density >= 0).all()
+
+    def test_it_is_float32(self, size, predictor):
+        assert predictor.predict(photo(*size)).density.dtype == np.float32
+
+
+def test_a_density_is_where_the_network_put_it():
+    log_density = torch.full((1, 64, 96), -20.0)
+    log_density[0, 16:20, 72:76] = 0.0
+    density = to_prediction(Output(log_density, None), 0, (640, 960)).density
+    row, column = np.unravel_index(density.argmax(), density.shape)
+    assert 160 <= row < 200
+    assert 720 <= column < 760
+
+
+def test_a_density_keeps_its_mass_where_the_photo_is_smaller():
+    log_density = torch.full((1, 64, 96), -20.0)
+    log_density[0, 33, 1] = 0.0  # one pixel, which sampling alone would miss
+    density = to_prediction(Output(log_density, None), 0, (8, 12)).density
+    assert density[4, 0] > 0.99
+
+
+def test_the_row_asked_for_is_the_row_returned():
+    logits = torch.full((2, 10), -50.0)
+    logits[0, 2] = logits[1, 8] = 50.0
+    assert to_prediction(Output(None, logits), 1, (4, 6)).score == pytest.approx(9)
+
+
+def test_flat_score_logits_by_hand():
+    prediction = to_prediction(Output(None, torch.zeros(1, 10)), 0, (4, 6))
+    assert prediction.score == pytest.approx(5.5)
+    assert prediction.score_std == pytest.approx(8.25**0.5)
+
+
+def test_a_score_lies_between_1_and_10(predictor):
+    assert all(1 <= p.score <= 10 for p in predictor.predict_many(photos()))
+
+
+def test_a_score_distribution_sums_to_1(predictor):
+    distribution = predictor.predict(photo(60, 80)).score_distribution
+    assert distribution.shape == (10,)
+    assert distribution.sum(dtype=np.float64) == pytest.approx(1, abs=1e-6)
+
+
+def test_score_and_its_spread_are_those_of_the_distribution(predictor):
+    prediction = predictor.predict(photo(60, 80))
+    votes = prediction.score_distribution.astype(np.float64)
+    assert prediction.score == pytest.approx(votes @ SCORES, abs=1e-5)
+    variance = votes @ (SCORES - prediction.score) ** 2
+    assert prediction.score_std == pytest.approx(variance**0.5, abs=1e-5)
+
+
+def test_a_saliency_network_gives_no_score():
+    prediction = Predictor(build(SALIENCY_ONLY), "cpu").predict(photo(60, 80))
+    assert prediction.density is not None
+    assert (prediction.score, prediction.score_std, prediction.score_distribution) == (None,) * 3
+
+
+def test_an_aesthetic_network_gives_no_density():
+    prediction = Predictor(build(AESTHETICS_ONLY), "cpu").predict(photo(60, 80))
+    assert prediction.density is None
+    assert prediction.score is not None
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 100])
+def test_any_batch_gives_what_each_photo_gets_alone(batch_size, predictor):
+    together = list(predictor.predict_many(photos(), batch_size))
+    assert len(together) == len(SIZES)
+    for found, image in zip(together, photos(), strict=True):
+        assert_same(found, predictor.predict(image))
+
+
+def test_portrait_and_landscape_keep_their_order(predictor):
+    assert [p.image_size for p in predictor.predict_many(photos())] == SIZES
+
+
+def test_the_same_batch_again_gives_exactly_the_same(predictor):
+    first, second = (list(predictor.predict_many(photos())) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one.density, other.density)
+        assert one.score == other.score
+
+
+@pytest.mark.parametrize("source", ["path", "text", "bytes", "pil"])
+def test_every_source_gives_exactly_the_numbers_of_the_array(source, predictor, tmp_path):
+    image = photo(60, 80)
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    path = tmp_path / "photo.png"
+    path.write_bytes(buffer.getvalue())
+    given = {
+        "path": path,
+        "text": str(path),
+        "bytes": buffer.getvalue(),
+        "pil": Image.fromarray(image),
+    }[source]
+    found, expected = predictor.predict(given), predictor.predict(image)
+    assert np.array_equal(found.density, expected.density)
+    assert found.score == expected.score
+
+
+def test_a_view_of_an_array_is_a_photo_too(predictor):
+    image = photo(60, 80)
+    flipped = predictor.predict(image[:, ::-1])
+    assert_same(flipped, predictor.predict(np.ascontiguousarray(image[:, ::-1])))
+
+
+@pytest.mark.parametrize("size", [(60, 80), (64, 96)])
+def test_a_read_only_array_is_a_photo_too(size, predictor):
+    """`np.asarray` of a PIL image is one; at the network's own size it is not resized."""
+    image = photo(*size)
+    image.flags.writeable = False
+    assert_same(predictor.predict(image), predictor.predict(image.copy()))
+
+
+def test_no_photos_are_no_predictions(predictor):
+    assert list(predictor.predict_many([])) == []
+
+
+def test_photos_are_read_as_they_are_needed(predictor):
+    taken = []
+
+    def endless() -> Iterator[NDArray[np.uint8]]:
+        while True:
+            taken.append(photo(60, 80))
+            yield taken[-1]
+
+    next(predictor.predict_many(endless(), batch_size=2))
+    assert len(taken) == 2
+
+
+def test_a_photo_that_cannot_be_read_is_named(predictor, tmp_path):
+    with pytest.raises(ImageError, match=r"absent\.jpg"):
+        list(predictor.predict_many([photo(60, 80), tmp_path / "absent.jpg"]))
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_nothing_is_an_error(batch_size, predictor):
+    with pytest.raises(ValueError, match="at least 1"):
+        list(predictor.predict_many([photo(60, 80)], batch_size))
+
+
+def test_photos_from_nowhere_get_the_neutral_priors(predictor):
+    checkpoint = build()
+    with torch.no_grad():
+        checkpoint.network.priors.center_bias_offsets.fill_(3.0)
+        checkpoint.network.priors.log_temperature_offsets.fill_(1.0)
+    assert_same(
+        Predictor(checkpoint, "cpu").predict(photo(60, 80)), predictor.predict(photo(60, 80))
+    )
+
+
+def test_a_network_in_training_is_switched_to_evaluation():
+    checkpoint = build()
+    checkpoint.network.train()
+    predictor = Predictor(checkpoint, "cpu")
+    assert predictor.predict(photo(60, 80)).score == predictor.predict(photo(60, 80)).score
+
+
+def test_a_saved_checkpoint_predicts_what_the_network_did(predictor, tmp_path):
+    save_checkpoint(tmp_path / "tiny.safetensors", build())
+    loaded = Predictor.load(tmp_path / "tiny.safetensors", device="cpu").predict(photo(60, 80))
+    expected = predictor.predict(photo(60, 80))
+    # Weights are stored as float16.
+    assert np.abs(loaded.density - expected.density).max() < 0.02 * expected.density.max()
+    assert loaded.score == pytest.approx(expected.score, abs=0.02)
+
+
+def test_the_card_comes_along(tmp_path):
+    save_checkpoint(tmp_path / "tiny.safetensors", replace(build(), card=Card(version="7")))
+    assert Predictor.load(str(tmp_path / "tiny.safetensors"), device="cpu").card.version == "7"
+
+
+def test_missing_weights_are_an_error(tmp_path):
+    with pytest.raises(CheckpointError, match=r"absent\.safetensors"):
+        Predictor.load(tmp_path / "absent.safetensors", device="cpu")
+
+
+def test_an_unknown_device_is_an_error():
+    with pytest.raises(DeviceError, match="Found 'toaster'"):
+        Predictor(build(), "toaster")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_an_absent_gpu_is_an_error_before_anything_is_loaded(tmp_path):
+    with pytest.raises(DeviceError, match="use --device cpu"):
+        Predictor.load(tmp_path / "absent.safetensors", device="cuda")

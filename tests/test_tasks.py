@@ -1,0 +1,138 @@
+"""Each task learns from the images that have its label, and nothing knows that there are two."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from saliency.losses import saliency_loss, squared_emd_loss
+from saliency.tasks import AestheticTask, Likelihood, SaliencyTask, Task, mean_task_losses
+from saliency.types import SCORE_BINS, Batch, Output
+from saliency.weighting import UncertaintyWeighting
+
+SIZE = (6, 8)
+TASKS: tuple[Task, ...] = (SaliencyTask(), AestheticTask())
+
+
+class Brightness:
+    """A third, made-up task: the first logit should be the image's mean."""
+
+    name = "brightness"
+    likelihood: Likelihood = "regression"
+
+    def present(self, batch: Batch) -> Tensor:
+        return torch.ones(len(batch.images), dtype=torch.bool)
+
+    def losses(self, output: Output, batch: Batch) -> Tensor:
+        assert output.score_logits is not None
+        return (output.score_logits[:, 0] - batch.images.mean(dim=(1, 2, 3))).square()
+
+
+def labelled(has_saliency: list[bool], has_rating: list[bool]) -> Batch:
+    """Return a batch whose rows without a label hold zeros, as collation makes them."""
+    count = len(has_saliency)
+    generator = torch.Generator().manual_seed(1)
+    density = torch.rand(count, *SIZE, generator=generator)
+    votes = torch.rand(count, SCORE_BINS, generator=generator)
+    looked, rated = torch.tensor(has_saliency), torch.tensor(has_rating)
+    return Batch(
+        images=torch.ones(count, 3, *SIZE),
+        dataset_index=torch.zeros(count, dtype=torch.long),
+        density=density / density.sum(dim=(1, 2), keepdim=True) * looked[:, None, None],
+        has_saliency=looked,
+        score_distribution=votes / votes.sum(dim=1, keepdim=True) * rated[:, None],
+        has_rating=rated,
+    )
+
+
+def predicted(count: int, auxiliary: int = 0) -> Output:
+    """Return leaves that gather gradients."""
+    generator = torch.Generator().manual_seed(2)
+
+    def log_density() -> Tensor:
+        noise = torch.randn(count, SIZE[0] * SIZE[1], generator=generator)
+        return noise.log_softmax(dim=1).view(count, *SIZE).requires_grad_()
+
+    return Output(
+        log_density(),
+        torch.randn(count, SCORE_BINS, generator=generator).requires_grad_(),
+        tuple(log_density() for _ in range(auxiliary)),
+    )
+
+
+def test_the_mean_is_over_labelled_images_alone():
+    batch, output = labelled([True, False, True], [False, True, True]), predicted(3)
+    (saliency, aesthetics), _ = mean_task_losses(TASKS, output, batch)
+    expected = saliency_loss(output.log_density[[0, 2]], batch.density[[0, 2]]).mean()
+    torch.testing.assert_close(saliency, expected)
+    expected = squared_emd_loss(output.score_logits[1:], batch.score_distribution[1:]).mean()
+    torch.testing.assert_close(aesthetics, expected)
+
+
+def test_rows_without_a_label_get_no_gradient():
+    output = predicted(3)
+    (saliency, aesthetics), _ = mean_task_losses(
+        TASKS, output, labelled([True, False, True], [False, True, True])
+    )
+    (saliency + aesthetics).backward()
+    assert output.log_density.grad.flatten(1).any(dim=1).tolist() == [True, False, True]
+    assert output.score_logits.grad.any(dim=1).tolist() == [False, True, True]
+
+
+def test_what_stands_in_rows_without_a_label_does_not_matter():
+    batch, output = labelled([True, False], [True, True]), predicted(2)
+    before = mean_task_losses(TASKS, output, batch)[0][0]
+    batch.density[1] = 1.0
+    assert torch.equal(mean_task_losses(TASKS, output, batch)[0][0], before)
+
+
+def test_presence_is_told_for_each_task():
+    _, present = mean_task_losses(TASKS, predicted(2), labelled([False, False], [False, True]))
+    assert present == [False, True]
+
+
+def test_an_absent_task_is_0_without_a_gradient():
+    losses, _ = mean_task_losses(TASKS, predicted(2), labelled([False, False], [True, True]))
+    assert losses[0].item() == 0
+    assert not losses[0].requires_grad
+
+
+def test_an_absent_task_does_not_need_its_head():
+    output = predicted(2)._replace(log_density=None)
+    losses, _ = mean_task_losses(TASKS, output, labelled([False, False], [True, True]))
+    assert losses[1] > 0
+
+
+@pytest.mark.parametrize(
+    ("task", "missing"),
+    [(SaliencyTask(), "log_density"), (AestheticTask(), "score_logits")],
+)
+def test_a_present_task_without_its_head_is_an_error(task, missing):
+    output = predicted(1)._replace(**{missing: None})
+    with pytest.raises(ValueError, match=missing):
+        mean_task_losses((task,), output, labelled([True], [True]))
+
+
+def test_auxiliary_outputs_share_the_auxiliary_weight():
+    batch, output = labelled([True], [True]), predicted(1, auxiliary=2)
+    with_auxiliary = SaliencyTask(auxiliary_weight=0.4).losses(output, batch)
+    extra = sum(saliency_loss(a, batch.density) for a in output.auxiliary_log_densities)
+    torch.testing.assert_close(
+        with_auxiliary, saliency_loss(output.log_density, batch.density) + 0.2 * extra
+    )
+
+
+def test_without_an_auxiliary_weight_auxiliary_outputs_learn_nothing():
+    output = predicted(1, auxiliary=1)
+    SaliencyTask().losses(output, labelled([True], [True])).sum().backward()
+    assert output.auxiliary_log_densities[0].grad is None
+
+
+def test_a_third_task_joins_without_a_change_elsewhere():
+    tasks: tuple[Task, ...] = (*TASKS, Brightness())
+    output = predicted(2)
+    losses, present = mean_task_losses(tasks, output, labelled([True, False], [False, False]))
+    weighting = UncertaintyWeighting([task.likelihood for task in tasks])
+    weighting(losses, present).backward()
+    assert present == [True, False, True]
+    assert weighting.started.tolist() == present
+    assert output.score_logits.grad.any(dim=0).tolist() == [True] + [False] * (SCORE_BINS - 1)
