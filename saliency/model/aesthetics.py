@@ -32,8 +32,11 @@ class AestheticHead(nn.Module):
     """Pooled features, standardised, to an embedding and to score logits.
 
     With few hundred rated images a linear read-out of standardised features is hard to beat, so
-    the logits are exactly that; the embedding, which guides the saliency decoder, is a second
-    small read-out of the same features with the predicted scores beside it.
+    the logits are exactly that. The embedding, which guides the saliency decoder, is the predicted
+    score distribution and a second small read-out of the same features.
+
+    Attributes:
+        embedding_length: K + `embedding_features`.
     """
 
     feature_mean: Tensor
@@ -47,6 +50,7 @@ class AestheticHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.Linear(pooled, SCORE_BINS)
         self.embedding = nn.Linear(pooled, embedding_features)
+        self.embedding_length = SCORE_BINS + embedding_features
 
     @torch.no_grad()
     def fit(self, pooled: Tensor, distributions: Tensor, ridge: float) -> None:
@@ -77,8 +81,20 @@ class AestheticHead(nn.Module):
         self.logits.weight.copy_(tilt[:, None] * weights)
         self.logits.bias.copy_((mean_votes + 1e-4).log())
 
-    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return score logits (B, K) and the guiding embedding (B, embedding_features)."""
-        pooled = pool_features(features)
-        x = self.dropout((pooled - self.feature_mean) / self.feature_std)
-        return self.logits(x), F.relu(self.embedding(x))
+    def forward(
+        self, features: Sequence[Tensor], *, stop_embedding_gradient: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return score logits and the guiding embedding.
+
+        Args:
+            features: One (B, C_i, h_i, w_i) a stage.
+            stop_embedding_gradient: Keep gradients of the embedding's use from reaching the
+                features and the logits; its own read-out still learns.
+
+        Returns:
+            (B, K) logits and the (B, embedding_length) embedding.
+        """
+        x = (pool_features(features) - self.feature_mean) / self.feature_std
+        logits = self.logits(self.dropout(x))
+        source, scores = (x.detach(), logits.detach()) if stop_embedding_gradient else (x, logits)
+        return logits, torch.cat([scores.softmax(dim=1), F.relu(self.embedding(source))], dim=1)

@@ -55,12 +55,15 @@ class Context(nn.Module):
 class DecoderStage(nn.Module):
     """Merge one encoder stage into the coarser map: project, add, modulate, refine."""
 
-    def __init__(self, in_channels: int, channels: int, embedding_features: int | None) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, embedding_length: int | None, *, wide: bool
+    ) -> None:
         super().__init__()
         self.project = nn.Conv2d(in_channels, channels, 1, bias=False)
         self.norm = nn.GroupNorm(GROUPS, channels)
-        self.film = FiLM(embedding_features, channels) if embedding_features else None
+        self.film = FiLM(embedding_length, channels) if embedding_length else None
         self.refine = separable(channels, 5)
+        self.context = Context(channels) if wide else nn.Identity()
 
     def forward(self, feature: Tensor, coarser: Tensor | None, embedding: Tensor | None) -> Tensor:
         """Return (B, channels, h, w) at `feature`'s own (h, w)."""
@@ -70,8 +73,8 @@ class DecoderStage(nn.Module):
         if self.film is not None and embedding is not None:
             x = self.film(x, embedding)
         x = F.relu(x)
-        refined: Tensor = self.refine(x)
-        return x + refined
+        refined: Tensor = self.context(x + self.refine(x))
+        return refined
 
 
 class SaliencyDecoder(nn.Module):
@@ -87,7 +90,7 @@ class SaliencyDecoder(nn.Module):
         in_channels: Sequence[int],
         channels: int,
         *,
-        embedding_features: int | None = None,
+        embedding_length: int | None = None,
         auxiliary_outputs: int = 0,
     ) -> None:
         """Build the decoder.
@@ -95,15 +98,16 @@ class SaliencyDecoder(nn.Module):
         Args:
             in_channels: Channels of the encoder stages it reads, shallow to deep.
             channels: Its own width, a multiple of 8.
-            embedding_features: Length of the guiding embedding; None for no guidance.
+            embedding_length: Length of the guiding embedding; None for no guidance.
             auxiliary_outputs: How many of the coarser stages give logits of their own while
                 training.
         """
         super().__init__()
         self.stages = nn.ModuleList(
-            DecoderStage(width, channels, embedding_features) for width in in_channels
+            # Context is cheap and most telling where the map is coarse.
+            DecoderStage(width, channels, embedding_length, wide=index >= 2)
+            for index, width in enumerate(in_channels)
         )
-        self.context = Context(channels)  # after the coarsest stage
         self.head = nn.Conv2d(channels, 1, 1)
         self.auxiliary_heads = nn.ModuleList(
             nn.Conv2d(channels, 1, 1) for _ in range(auxiliary_outputs)
@@ -116,7 +120,7 @@ class SaliencyDecoder(nn.Module):
 
         Args:
             features: One (B, C, h_i, w_i) a stage, shallow to deep.
-            embedding: (B, embedding_features) of the aesthetic head.
+            embedding: (B, embedding_length) of the aesthetic head.
 
         Returns:
             (B, h_0, w_0) logits at the shallowest stage, and while training one (B, h_i, w_i) for
@@ -126,11 +130,7 @@ class SaliencyDecoder(nn.Module):
         auxiliary: list[Tensor] = []
         coarse_heads = list(self.auxiliary_heads) if self.training else []
         for stage, feature in zip(reversed(self.stages), reversed(features), strict=True):
-            x = (
-                self.context(stage(feature, x, embedding))
-                if x is None
-                else stage(feature, x, embedding)
-            )
+            x = stage(feature, x, embedding)
             if len(auxiliary) < len(coarse_heads):
                 auxiliary.append(coarse_heads[len(auxiliary)](x)[:, 0])
         assert x is not None, "a decoder has at least one stage"  # noqa: S101

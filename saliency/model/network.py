@@ -26,7 +26,8 @@ class Architecture:
         saliency: Whether there is a saliency decoder.
         aesthetics: Whether there is an aesthetic head.
         guidance: Whether the aesthetic embedding modulates the decoder; needs both heads.
-        stop_guidance_gradient: Keep the saliency loss from reaching the aesthetic head.
+        stop_guidance_gradient: Keep the saliency loss from reaching, through the guidance, the
+            scores and the features that they are read from.
         saliency_strides: Encoder stages that the decoder reads, by stride; the first one is
             the resolution of its logits.
         aesthetic_strides: Encoder stages that the aesthetic head reads, by stride.
@@ -34,7 +35,7 @@ class Architecture:
             more, deepest stage.
         decoder_channels: Width of the decoder, a multiple of 8.
         auxiliary_outputs: Coarser decoder stages with a loss of their own while training.
-        embedding_features: Length of the guiding embedding.
+        embedding_features: Length of the guiding embedding beside the score distribution.
         dropout: On the aesthetic head's features.
         datasets: Sets with priors of their own; everything else is neutral.
     """
@@ -125,8 +126,10 @@ class SaliencyNetwork(nn.Module):
             self.decoder = SaliencyDecoder(
                 [self.encoder.channels[i] for i in self.saliency_stages],
                 architecture.decoder_channels,
-                embedding_features=(
-                    architecture.embedding_features if architecture.guidance else None
+                embedding_length=(
+                    self.aesthetics.embedding_length
+                    if self.aesthetics is not None and architecture.guidance
+                    else None
                 ),
                 auxiliary_outputs=architecture.auxiliary_outputs,
             )
@@ -145,11 +148,12 @@ class SaliencyNetwork(nn.Module):
         features = self.encoder(images)
         score_logits = embedding = None
         if self.aesthetics is not None:
-            score_logits, embedding = self.aesthetics([features[i] for i in self.aesthetic_stages])
+            score_logits, embedding = self.aesthetics(
+                [features[i] for i in self.aesthetic_stages],
+                stop_embedding_gradient=self.architecture.stop_guidance_gradient,
+            )
             if not self.architecture.guidance:
                 embedding = None
-            elif self.architecture.stop_guidance_gradient:
-                embedding = embedding.detach()
         if self.decoder is None or self.priors is None:
             return Output(None, score_logits)
 

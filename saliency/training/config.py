@@ -39,7 +39,7 @@ class DataConfig(Section):
     sets: tuple[SetConfig, ...]
     height: int = 288  # of a landscape input
     width: int = 384
-    crop_scale: float = Field(0.6, gt=0, le=1)  # smallest area share of a random crop
+    crop_scale: float = Field(0.7, gt=0, le=1)  # smallest area share of a random crop
     rated_crop_scale: float = Field(1.0, gt=0, le=1)  # the same for images with ratings
     color: bool = True  # vary the colours of images without ratings
     workers: int = Field(0, ge=0)  # loader processes
@@ -54,7 +54,7 @@ class ModelConfig(Section):
     saliency: bool = True
     aesthetics: bool = True
     guidance: bool = True
-    stop_guidance_gradient: bool = False
+    stop_guidance_gradient: bool = True
     saliency_strides: tuple[int, ...] = (4, 8, 16, 32)
     aesthetic_strides: tuple[int, ...] = (4, 8, 16, 32)
     final_features: bool = True
@@ -62,7 +62,7 @@ class ModelConfig(Section):
     auxiliary_outputs: int = 0
     auxiliary_weight: float = Field(0.4, ge=0)  # of the auxiliary outputs' mean loss
     embedding_features: int = 32
-    dropout: float = Field(0.3, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1)  # on the features of the score read-out
     ridge: float = Field(1000.0, gt=0)  # penalty of the closed-form start of the score read-out
     train_batch_norm_affine: bool = False
     frozen_stride: int = 0  # encoder layers at this stride or finer are not trained
@@ -84,11 +84,11 @@ class TrainConfig(Section):
     rated_per_batch: int = Field(2, ge=0)
     encoder_lr: float = Field(2e-4, ge=0)
     saliency_lr: float = Field(1e-3, ge=0)
-    aesthetic_lr: float = Field(5e-4, ge=0)
+    aesthetic_lr: float = Field(2e-5, ge=0)  # low: the read-out starts at its optimum
     weighting_lr: float = Field(2e-2, ge=0)
     weight_decay: float = Field(1e-2, ge=0)
     warmup_steps: int = Field(100, ge=0)
-    clip_norm: float = Field(1.0, gt=0)
+    clip_norm: float = Field(2.0, gt=0)  # of each branch's gradient
     ema_decay: float = Field(0.998, ge=0, lt=1)
     neutral_probability: float = Field(0.5, ge=0, le=1)  # of a set's image to train neutral priors
     self_labels: bool = True  # images without ratings keep the scores they get before training

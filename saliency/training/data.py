@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -177,6 +178,11 @@ def groups_of(dataset: LabelledDataset) -> tuple[str, ...] | None:
     return tuple(group_of[image_id] for image_id in dataset.ids)
 
 
+def _one_thread(worker: int) -> None:
+    """Keep OpenCV in a loader process from starting a thread a core in each of them."""
+    cv2.setNumThreads(0)
+
+
 SelfLabels = Mapping[tuple[str, str], NDArray[np.float32]]
 """(set, image id) -> (K,) score distribution that the network gave before training."""
 
@@ -253,6 +259,7 @@ class TrainingLoader:
             batch_sampler=list(self._sampler)[first_step:],
             num_workers=self._workers,
             collate_fn=self._collate,
+            worker_init_fn=_one_thread,
             pin_memory=torch.cuda.is_available(),
             # Its own random numbers: drawing from torch's would make a resumed run differ.
             generator=torch.Generator().manual_seed(self._seed + epoch),

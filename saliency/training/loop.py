@@ -29,7 +29,12 @@ from saliency.preprocessing import Preprocessing
 from saliency.tasks import AestheticTask, SaliencyTask, Task, mean_task_losses
 from saliency.training.config import TrainingConfig
 from saliency.training.data import LabelledSets, TrainingLoader, build_sets
-from saliency.training.optimization import build_optimizer, lr_factor, set_learning_rates
+from saliency.training.optimization import (
+    build_optimizer,
+    clip_gradients,
+    lr_factor,
+    set_learning_rates,
+)
 from saliency.training.report import Reporter
 from saliency.training.state import (
     Progress,
@@ -247,10 +252,11 @@ class _Run:
             )
         state.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(state.network.parameters(), train.clip_norm)
+        norms = clip_gradients(state.optimizer, train.clip_norm)
         state.optimizer.step()
         state.ema.update(state.network, step=state.progress.step)
-        values = {"loss": float(total.detach()), "gradient_norm": float(norm)}
+        values = {"loss": float(total.detach())}
+        values |= {f"gradient_norm/{branch}": norm for branch, norm in norms.items()}
         for task, loss, weight, here in zip(
             self.tasks, losses, state.weighting.current, present, strict=True
         ):

@@ -53,6 +53,22 @@ def build_optimizer(
     return torch.optim.AdamW(groups)
 
 
+def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> dict[str, float]:
+    """Clip each branch's gradient norm by itself; return the norms before.
+
+    One norm over all would let the largest branch (standardised features into the score read-out)
+    decide how much the others learn. The weighting's gradients are not clipped.
+    """
+    branches: dict[str, list[nn.Parameter]] = {}
+    for group in optimizer.param_groups:
+        if group["name"] != "weighting":
+            branches.setdefault(group["name"], []).extend(group["params"])
+    return {
+        name: float(torch.nn.utils.clip_grad_norm_(parameters, max_norm))
+        for name, parameters in branches.items()
+    }
+
+
 def lr_factor(step: int, total_steps: int, warmup_steps: int) -> float:
     """Return what the peak learning rates are multiplied by: linear warm-up, then half a cosine.
 

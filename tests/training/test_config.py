@@ -1,0 +1,172 @@
+from pathlib import Path
+
+import pytest
+
+from saliency.errors import ConfigError
+from saliency.training.config import TrainingConfig, load_config
+
+RECIPES = sorted((Path(__file__).parents[2] / "data" / "recipes").glob("*.toml"))
+
+TOML = """
+[data]
+sets = [{ name = "drawn", layout = "drawn" }, { name = "own", layout = "osie", split = "own.csv" }]
+[train]
+epochs = 5
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "recipes" / "a.toml"
+    path.parent.mkdir()
+    path.write_text(TOML)
+    return path
+
+
+def test_what_a_file_does_not_state_is_a_default(recipe):
+    config = load_config(recipe)
+    assert config.train.epochs == 5
+    assert config.train.warmup_steps == TrainingConfig(data={"sets": ()}).train.warmup_steps
+
+
+def test_a_split_is_looked_for_beside_the_file(recipe, monkeypatch):
+    monkeypatch.chdir("/")
+    assert load_config(recipe).data.sets[1].split == recipe.parent / "own.csv"
+
+
+def test_an_absolute_split_stays(recipe):
+    config = load_config(recipe, ["data.sets.1.split=/somewhere/own.csv"])
+    assert config.data.sets[1].split == Path("/somewhere/own.csv")
+
+
+def test_only_sets_with_fixations_have_priors_of_their_own(recipe):
+    config = load_config(
+        recipe,
+        ['data.sets=[{name="a",layout="ava"},{name="b",layout="osie"},{name="c",layout="ratings"}]'],
+    )
+    assert config.architecture().datasets == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[train]\nepoch = 3", r"`train\.epoch`"),
+        ("[train]\nepochs = 'many'", r"`train\.epochs`"),
+        ("[train]\nepochs = 0", r"`train\.epochs`"),
+        ("[train]\nprecision = 'float16'", r"`train\.precision`"),
+        ("[model]\nsaliency_strides = 4", r"`model\.saliency_strides`"),
+        ("[weighting]\nfixed = {saliency = 'much'}", r"`weighting\.fixed\.saliency`"),
+        ("[trains]\nepochs = 3", "`trains`"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(tmp_path, text, key):
+    path = tmp_path / "a.toml"
+    path.write_text(f"data.sets = []\n{text}\n")
+    with pytest.raises(ConfigError, match=rf"a\.toml: {key}"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ("5", "`data`"),
+        ("{}", r"`data\.sets`"),
+        ("{sets = 5}", r"`data\.sets`"),
+        ("{sets = [5]}", r"`data\.sets\.0`"),
+        ("{sets = [{name = 'a', layout = 'osie', split = 5}]}", r"`data\.sets\.0\.split`"),
+        ("{sets = [{name = 'a', layout = 'coco'}]}", r"`data\.sets\.0\.layout`"),
+        ("{sets = [{layout = 'osie'}]}", r"`data\.sets\.0\.name`"),
+        ("{sets = [{name = 'a', layout = 'drawn', number = 9}]}", r"`data\.sets\.0\.number`"),
+    ],
+)
+def test_a_wrong_set_is_named(tmp_path, data, key):
+    path = tmp_path / "a.toml"
+    path.write_text(f"data = {data}\n")
+    with pytest.raises(ConfigError, match=key):
+        load_config(path)
+
+
+def test_the_data_are_not_optional(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text("")
+    with pytest.raises(ConfigError, match="`data`"):
+        load_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"no .*absent\.toml"):
+        load_config(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("content", [b"[train\nepochs = 3", b"\xff\xfe", b"a = 1\na = 2"])
+def test_what_is_no_toml_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"broken\.toml should be valid TOML"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("override", "section", "key", "value"),
+    [
+        ("train.epochs=3", "train", "epochs", 3),
+        ("train.encoder_lr=1e-5", "train", "encoder_lr", 1e-5),
+        ("model.saliency=false", "model", "saliency", False),
+        ("model.saliency_strides=[8, 16]", "model", "saliency_strides", (8, 16)),
+        ("model.encoder=resnet18", "model", "encoder", "resnet18"),  # a bare word is a string
+        ('model.encoder="resnet18"', "model", "encoder", "resnet18"),
+        ("data.root=/data sets/here", "data", "root", Path("/data sets/here")),
+        ("weighting.fixed.saliency=2", "weighting", "fixed", {"saliency": 2.0}),
+        (" train.epochs = 3 ", "train", "epochs", 3),
+    ],
+)
+def test_overrides_are_typed_as_toml(recipe, override, section, key, value):
+    found = getattr(getattr(load_config(recipe, [override]), section), key)
+    assert found == value
+    assert type(found) is type(value) or isinstance(value, Path)
+
+
+def test_an_override_reaches_into_one_set(recipe):
+    config = load_config(recipe, ["data.sets.0.count=9"])
+    assert config.data.sets[0].count == 9
+    assert config.data.sets[1].name == "own"
+
+
+def test_the_last_override_wins(recipe):
+    assert load_config(recipe, ["train.epochs=3", "train.epochs=4"]).train.epochs == 4
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.epochs",
+        "=3",
+        "train.epoch=3",
+        "epochs=3",
+        "train.epochs=many",
+        "train.epochs=",
+        "train.epochs.first=3",
+        "data.sets.9.count=9",
+        "data.sets.count=9",
+        "train=3",
+    ],
+)
+def test_a_bad_override_is_named(recipe, override):
+    with pytest.raises(ConfigError, match=override.partition("=")[0].split(".")[0] or "=3"):
+        load_config(recipe, [override])
+
+
+def test_a_config_survives_its_way_through_a_state_file(recipe):
+    config = load_config(recipe, ["data.root=/data", "weighting.fixed={saliency=1}"])
+    assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_describes_a_network(path):
+    assert load_config(path).architecture().encoder
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_names_splits_that_are_there(path):
+    splits = [s.split for s in load_config(path).data.sets if s.split is not None]
+    assert all(split.is_file() for split in splits)
