@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ class RatingsDataset:
                 ids.append(row["file"])
                 groups.append(row.get("group") or row["file"])
                 distributions.append(distribution.astype(np.float32))
-        twice = [image_id for image_id in dict.fromkeys(ids) if ids.count(image_id) > 1]
+        twice = [image_id for image_id, count in Counter(ids).items() if count > 1]
         if twice:
             raise DatasetError(
                 f"{table} should name an image once. Found twice: {name_some(twice)}."

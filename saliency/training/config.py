@@ -27,6 +27,8 @@ class SetConfig(Section):
     path: str = ""  # folder below data.root; the name if empty
     split: Path | None = None  # CSV of image, part; relative to the TOML file
     test_fold: int | None = None  # fold of the split that is the test part instead, for folds
+    low: float = 1  # worst and best rating of the scale, layout "ratings"
+    high: float = 7
     score_cut: float = 5.5  # what separates good from bad in binary accuracy; AVA's papers: 5
     count: int = Field(64, ge=8)  # images to draw, layout "drawn" alone
     rated: bool = False  # whether drawn images have scores instead of fixations

@@ -122,7 +122,7 @@ def open_whole_set(config: SetConfig, root: Path | None) -> LabelledDataset:
     if config.layout == "osie":
         return OsieDataset(folder, config.name)
     if config.layout == "ratings":
-        return RatingsDataset(folder, config.name)
+        return RatingsDataset(folder, config.name, low=config.low, high=config.high)
     if config.layout == "ava":
         return AvaDataset(folder, name=config.name)
     raise ConfigError(f"`layout` should be one of photos. Found {config.layout!r}.")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
@@ -247,7 +248,7 @@ class _Run:
         total: Tensor = state.weighting(losses, present)
         if not torch.isfinite(total):
             raise SaliencyError(
-                f"The loss should be finite. Found {float(total)} at step {state.progress.step}; "
+                f"The loss should be finite. Found {float(total.detach())} at step {state.progress.step}; "
                 "lower the learning rates, or train in float32."
             )
         state.optimizer.zero_grad(set_to_none=True)
@@ -386,8 +387,11 @@ def _unrated_images(
 def _check_same_config(state_path: Path, config: TrainingConfig) -> None:
     if not state_path.is_file():
         return
-    earlier = TrainingConfig.model_validate_json(load_config_of(state_path))
-    if earlier != config:
+    try:
+        same = TrainingConfig.model_validate_json(load_config_of(state_path)) == config
+    except ValidationError:  # another version of this package wrote it
+        same = False
+    if not same:
         raise ConfigError(
             f"{state_path.parent} should be a new folder or a run of this config. Found a run of "
             "another; name another folder with -o, or remove it."

@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from saliency.model.aesthetics import AestheticHead, pool_features
-from saliency.types import SCORES
+from saliency.types import SCORE_BINS, SCORES
 
 
 def head(features: int = 20, dropout: float = 0.0) -> AestheticHead:
@@ -65,8 +65,42 @@ def test_pooling_does_not_depend_on_the_size_of_the_map():
 
 
 def test_outputs_are_k_logits_and_the_embedding():
+    network = head()
+    logits, embedding = network([torch.randn(3, 10, 4, 5)])
+    assert (logits.shape, embedding.shape) == ((3, 10), (3, network.embedding_length))
+
+
+def test_the_embedding_holds_the_predicted_score_distribution():
     logits, embedding = head()([torch.randn(3, 10, 4, 5)])
-    assert (logits.shape, embedding.shape) == ((3, 10), (3, 4))
+    assert torch.equal(embedding[:, :SCORE_BINS], logits.softmax(dim=1))
+
+
+def test_the_embedding_reaches_features_and_logits():
+    network, feature = head(), torch.randn(3, 10, 4, 5, requires_grad=True)
+    network([feature])[1].square().sum().backward()
+    assert feature.grad is not None
+    assert network.logits.weight.grad is not None
+
+
+def test_a_stopped_embedding_reaches_neither_features_nor_logits():
+    network, feature = head(), torch.randn(3, 10, 4, 5, requires_grad=True)
+    network([feature], stop_embedding_gradient=True)[1].square().sum().backward()
+    assert feature.grad is None
+    assert network.logits.weight.grad is None
+
+
+def test_a_stopped_embedding_still_learns_its_own_read_out():
+    network = head()
+    network([torch.randn(3, 10, 4, 5)], stop_embedding_gradient=True)[1].square().sum().backward()
+    assert network.embedding.weight.grad is not None
+    assert network.embedding.weight.grad.any()
+
+
+def test_a_stopped_embedding_leaves_the_gradient_of_the_scores():
+    network, feature = head(), torch.randn(3, 10, 4, 5, requires_grad=True)
+    network([feature], stop_embedding_gradient=True)[0].square().sum().backward()
+    assert feature.grad is not None
+    assert network.logits.weight.grad is not None
 
 
 def test_dropout_is_for_training_only():

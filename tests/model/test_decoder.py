@@ -46,7 +46,7 @@ def test_a_row_does_not_depend_on_its_batch_even_in_training():
 
 
 def test_an_embedding_changes_nothing_at_the_start():
-    decoder = build(embedding_features=4)
+    decoder = build(embedding_length=4)
     assert torch.equal(
         decoder(features(), torch.randn(2, 4))[0], decoder(features(), torch.zeros(2, 4))[0]
     )
@@ -54,7 +54,7 @@ def test_an_embedding_changes_nothing_at_the_start():
 
 @pytest.mark.parametrize("stage", range(3))
 def test_an_embedding_can_reach_every_stage(stage):
-    decoder = build(embedding_features=4)
+    decoder = build(embedding_length=4)
     torch.nn.init.normal_(decoder.stages[stage].film.modulation.weight)
     assert not torch.allclose(
         decoder(features(), torch.ones(2, 4))[0], decoder(features(), torch.zeros(2, 4))[0]
@@ -80,7 +80,7 @@ def test_auxiliary_outputs_leave_the_logits_alone():
 
 
 def test_every_parameter_learns():
-    decoder = build(auxiliary_outputs=1, embedding_features=4)
+    decoder = build(auxiliary_outputs=1, embedding_length=4)
     logits, (auxiliary,) = decoder.train()(features(), torch.ones(2, 4))
     (logits[:, 3, 5].sum() + auxiliary[:, 1, 2].sum()).backward()
     assert [n for n, p in decoder.named_parameters() if p.grad is None or not p.grad.any()] == []

@@ -30,10 +30,10 @@ def build(architecture: Architecture = TINY) -> SaliencyNetwork:
     return network
 
 
-def aesthetic_gradients(network: SaliencyNetwork) -> list[Tensor | None]:
-    """Return what reaches the aesthetic head from a loss on the density alone."""
+def reached_by_the_saliency_loss(network: SaliencyNetwork) -> list[str]:
+    """Return the aesthetic head's parameters that a loss on the density alone reaches."""
     network(images()).log_density[:, 20, 30].sum().backward()
-    return [p.grad for p in network.aesthetics.parameters()]
+    return [name for name, p in network.aesthetics.named_parameters() if p.grad is not None]
 
 
 def density_after_new_aesthetics(network: SaliencyNetwork) -> tuple[Tensor, Tensor]:
@@ -128,25 +128,30 @@ def test_without_guidance_the_aesthetic_head_leaves_the_density_alone():
     assert torch.equal(*density_after_new_aesthetics(network))
 
 
+def test_without_guidance_the_decoder_has_nothing_to_modulate():
+    names = [name for name, _ in build(replace(TINY, guidance=False)).named_parameters()]
+    assert not [name for name in names if "film" in name]
+
+
 def test_at_the_start_guidance_leaves_the_density_alone():
     network = SaliencyNetwork(TINY).eval()
     assert torch.equal(*density_after_new_aesthetics(network))
 
 
-def test_guidance_carries_the_saliency_loss_to_the_embedding():
+def test_guidance_carries_the_saliency_loss_to_the_scores():
     network = build()
-    aesthetic_gradients(network)
-    assert network.aesthetics.embedding.weight.grad.any()
+    assert "logits.weight" in reached_by_the_saliency_loss(network)
+    assert network.aesthetics.logits.weight.grad.any()
 
 
-def test_a_stopped_guidance_gradient_ends_before_the_aesthetic_head():
+def test_a_stopped_guidance_gradient_ends_before_the_scores():
     network = build(replace(TINY, stop_guidance_gradient=True))
-    assert aesthetic_gradients(network) == [None] * 4
+    assert reached_by_the_saliency_loss(network) == ["embedding.weight", "embedding.bias"]
 
 
 def test_a_stopped_guidance_gradient_still_trains_the_encoder():
     network = build(replace(TINY, stop_guidance_gradient=True))
-    aesthetic_gradients(network)
+    reached_by_the_saliency_loss(network)
     assert network.encoder.body.conv_stem.weight.grad.any()
 
 
@@ -156,7 +161,7 @@ def test_a_stopped_guidance_gradient_does_not_change_the_numbers():
 
 
 def test_without_guidance_no_saliency_loss_reaches_the_aesthetic_head():
-    assert aesthetic_gradients(build(replace(TINY, guidance=False))) == [None] * 4
+    assert reached_by_the_saliency_loss(build(replace(TINY, guidance=False))) == []
 
 
 def test_the_aesthetic_loss_leaves_the_decoder_alone():

@@ -1,7 +1,6 @@
 """Short training runs on drawn images."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -29,10 +28,10 @@ ema_decay = 0.9
 """
 
 
-@pytest.fixture
-def tiny_config(tmp_path: Path) -> Callable[..., TrainingConfig]:
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrainingConfig]:
     """Return a function from overrides to the config of a run of 2 epochs, 4 steps each."""
-    path = tmp_path / "tiny.toml"
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
     path.write_text(TOML)
 
     def build(*overrides: str) -> TrainingConfig:

@@ -1,0 +1,387 @@
+import json
+import signal
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from saliency import CheckpointError, ConfigError, Predictor, SaliencyError
+from saliency.evaluation import CenterBiasPredictor, evaluate
+from saliency.training.data import build_sets, fit_center_bias
+from saliency.training.loop import train
+from saliency.training.report import Reporter
+
+
+class Interrupting(Reporter):
+    """A user who presses Ctrl-C while step number `at` is shown, `times` times."""
+
+    def __init__(self, run_dir, at, number=signal.SIGINT, times=1):
+        super().__init__(run_dir)
+        self.at = at
+        self.number = number
+        self.times = times
+
+    def step(self, step, values):
+        super().step(step, values)
+        for _ in range(self.times if step == self.at else 0):
+            signal.raise_signal(self.number)
+
+
+class PowerCut(Reporter):
+    """The end of everything after step number `at`, without a word before."""
+
+    def __init__(self, run_dir, at):
+        super().__init__(run_dir)
+        self.at = at
+
+    def step(self, step, values):
+        super().step(step, values)
+        if step == self.at:
+            raise OSError("no power")
+
+
+class Watching(Reporter):
+    """Keeps the values of every step."""
+
+    def __init__(self, run_dir):
+        super().__init__(run_dir)
+        self.seen = []
+
+    def step(self, step, values):
+        super().step(step, values)
+        self.seen.append(values)
+
+
+def content(path):
+    """Return the tensors and the metadata of a safetensors file."""
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+
+
+def rows(run_dir):
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_same_run(one, other):
+    """Compare everything that two runs left, bit by bit."""
+    assert rows(one) == rows(other)
+    for name in ("best.safetensors", "last.safetensors", "state.safetensors"):
+        tensors, metadata = content(one / name)
+        other_tensors, other_metadata = content(other / name)
+        assert metadata == other_metadata, name
+        assert tensors.keys() == other_tensors.keys(), name
+        for key, tensor in tensors.items():
+            assert torch.equal(tensor, other_tensors[key]), f"{name}: {key}"
+
+
+def run_to_the_end(config, run_dir):
+    """Start a run again until nothing stops it."""
+    result = train(config, run_dir, device="cpu")
+    assert not result.interrupted
+    return run_dir
+
+
+def test_training_on_drawn_images_beats_the_centre_bias(tiny_config, tmp_path):
+    config = tiny_config(
+        "data.sets.0.count=96", "train.epochs=2", "train.encoder_lr=2e-3", "train.saliency_lr=5e-3"
+    )
+    result = train(config, tmp_path / "run", device="cpu")
+    (looked,) = build_sets(config.data, "val", None).saliency
+    bias = fit_center_bias(build_sets(config.data, "train", None).saliency[0])
+    network, baseline = (
+        evaluate(predictor, looked, full=False).measures["CC"].value
+        for predictor in (Predictor.load(result.checkpoint, "cpu"), CenterBiasPredictor(bias))
+    )
+    assert baseline > 0.05
+    assert network > baseline + 0.3
+
+
+@pytest.mark.slow
+def test_the_smoke_recipe_learns_both_tasks(tmp_path):
+    from pathlib import Path
+
+    from saliency.training.config import load_config
+
+    recipe = Path(__file__).parents[2] / "data" / "recipes" / "smoke.toml"
+    train(load_config(recipe), tmp_path / "run", device="cpu")
+    last = rows(tmp_path / "run")[-1]["val"]
+    assert last["drawn-fixations"]["CC"] > 0.8
+    assert last["drawn-ratings"]["SRCC"] > 0.8
+
+
+class TestResuming:
+    @pytest.fixture
+    def whole(self, tiny_config, tmp_path):
+        """A run of 2 epochs, 4 steps each, that nothing stopped."""
+        return run_to_the_end(tiny_config(), tmp_path / "whole")
+
+    @pytest.mark.parametrize("step", [1, 3, 4, 6, 8])  # 4 and 8: the last of an epoch
+    def test_a_stopped_run_goes_on_as_if_nothing_had_happened(
+        self, whole, tiny_config, tmp_path, step
+    ):
+        run_dir = tmp_path / "stopped"
+        result = train(tiny_config(), run_dir, device="cpu", reporter=Interrupting(run_dir, step))
+        assert result.interrupted
+        torch.rand(5)  # whatever else a process does meanwhile
+        assert_same_run(run_to_the_end(tiny_config(), run_dir), whole)
+
+    def test_a_run_may_be_stopped_again_and_again(self, whole, tiny_config, tmp_path):
+        run_dir = tmp_path / "stopped"
+        for step in (2, 3, 5):
+            train(tiny_config(), run_dir, device="cpu", reporter=Interrupting(run_dir, step))
+        assert_same_run(run_to_the_end(tiny_config(), run_dir), whole)
+
+    @pytest.mark.parametrize("step", [1, 3, 6])  # before the first save, in and after epoch 1
+    def test_a_killed_run_goes_on_from_its_last_save(self, tiny_config, tmp_path, step):
+        config = tiny_config("train.save_every_steps=2")
+        whole = run_to_the_end(config, tmp_path / "whole")
+        run_dir = tmp_path / "killed"
+        with pytest.raises(OSError, match="no power"):
+            train(config, run_dir, device="cpu", reporter=PowerCut(run_dir, step))
+        assert_same_run(run_to_the_end(config, run_dir), whole)
+
+    def test_saving_more_often_changes_nothing(self, whole, tiny_config, tmp_path):
+        often = run_to_the_end(tiny_config("train.save_every_steps=1"), tmp_path / "often")
+        for name, tensor in content(whole / "last.safetensors")[0].items():
+            assert torch.equal(tensor, content(often / "last.safetensors")[0][name])
+
+    def test_without_self_labels_too(self, tiny_config, tmp_path):
+        config = tiny_config("train.self_labels=false")
+        whole = run_to_the_end(config, tmp_path / "whole")
+        run_dir = tmp_path / "stopped"
+        train(config, run_dir, device="cpu", reporter=Interrupting(run_dir, 3))
+        assert_same_run(run_to_the_end(config, run_dir), whole)
+
+    def test_a_stopped_run_leaves_a_checkpoint_that_predicts(self, tiny_config, tmp_path):
+        run_dir = tmp_path / "stopped"
+        result = train(tiny_config(), run_dir, device="cpu", reporter=Interrupting(run_dir, 1))
+        assert result.checkpoint == run_dir / "last.safetensors"  # no epoch was validated yet
+        image = build_sets(tiny_config().data, "val", None).saliency[0][0].image
+        assert Predictor.load(result.checkpoint, "cpu").predict(image).score is not None
+
+    def test_termination_is_a_request_too(self, tiny_config, tmp_path):
+        # What a batch system or `kill` sends.
+        run_dir = tmp_path / "stopped"
+        reporter = Interrupting(run_dir, 2, signal.SIGTERM)
+        assert train(tiny_config(), run_dir, device="cpu", reporter=reporter).interrupted
+
+    def test_a_second_interrupt_acts_at_once(self, tiny_config, tmp_path):
+        run_dir = tmp_path / "stopped"
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                tiny_config(), run_dir, device="cpu", reporter=Interrupting(run_dir, 2, times=2)
+            )
+
+    def test_signals_are_the_callers_again_afterwards(self, tiny_config, tmp_path):
+        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        run_dir = tmp_path / "stopped"
+        train(tiny_config(), run_dir, device="cpu", reporter=Interrupting(run_dir, 1))
+        after = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        assert after == before
+
+    def test_a_finished_run_is_not_trained_further(self, whole, tiny_config):
+        before = (whole / "state.safetensors").read_bytes()
+        result = train(tiny_config(), whole, device="cpu")
+        assert (whole / "state.safetensors").read_bytes() == before
+        assert len(rows(whole)) == 2
+        assert result.score == max(row["score"] for row in rows(whole))
+
+    def test_the_run_of_another_config_is_refused(self, whole, tiny_config):
+        with pytest.raises(ConfigError, match=f"{whole} should be a new folder"):
+            train(tiny_config("train.seed=1"), whole, device="cpu")
+
+    def test_the_run_of_another_version_is_refused(self, whole, tiny_config):
+        state = whole / "state.safetensors"
+        renamed = state.read_bytes().replace(b"save_every_steps", b"save_every_stops")
+        state.write_bytes(renamed)
+        with pytest.raises(ConfigError, match=f"{whole} should be a new folder"):
+            train(tiny_config(), whole, device="cpu")
+
+    def test_a_damaged_state_is_named_and_kept(self, whole, tiny_config):
+        state = whole / "state.safetensors"
+        state.write_bytes(state.read_bytes()[:-100])
+        with pytest.raises(CheckpointError, match=r"state\.safetensors"):
+            train(tiny_config(), whole, device="cpu")
+        assert state.is_file()
+
+
+def test_a_seed_gives_one_network(tiny_config, tmp_path):
+    config = tiny_config("train.epochs=1")
+    one = run_to_the_end(config, tmp_path / "one")
+    assert_same_run(one, run_to_the_end(config, tmp_path / "other"))
+
+
+def test_batch_normalisation_keeps_its_statistics(tiny_config, tmp_path):
+    run_dir = run_to_the_end(tiny_config("train.epochs=1"), tmp_path / "run")
+    tensors, _ = content(run_dir / "state.safetensors")
+    means = [t for name, t in tensors.items() if name.endswith("running_mean")]
+    variances = [t for name, t in tensors.items() if name.endswith("running_var")]
+    assert len(means) == len(variances) > 0
+    # A random network starts at 0 and 1; any batch would move them.
+    assert not any(mean.any() for mean in means)
+    assert all((variance == 1).all() for variance in variances)
+
+
+def test_frozen_layers_stay_and_the_others_move(tiny_config, tmp_path):
+    stem, deep = "network.encoder.body.conv_stem.weight", "network.encoder.body.conv_head.weight"
+    config = tiny_config("model.frozen_stride=2", "train.epochs=1")
+    run_dir = tmp_path / "run"
+    with pytest.raises(OSError, match="no power"):  # a state of the first steps
+        train(
+            config.model_copy(update={"train": config.train.model_copy(update={"epochs": 1})}),
+            run_dir,
+            device="cpu",
+            reporter=PowerCut(run_dir, 1),
+        )
+    raise NotImplementedError(stem, deep)
+
+
+def test_a_network_for_fixations_alone_trains(tiny_config, tmp_path):
+    config = tiny_config("model.aesthetics=false", "model.guidance=false", "train.epochs=1")
+    result = train(config, tmp_path / "run", device="cpu")
+    image = build_sets(config.data, "val", None).saliency[0][0].image
+    prediction = Predictor.load(result.checkpoint, "cpu").predict(image)
+    assert prediction.density is not None
+    assert prediction.score is None
+
+
+def test_a_network_for_ratings_alone_trains(tiny_config, tmp_path):
+    config = tiny_config("model.saliency=false", "model.guidance=false", "train.epochs=1")
+    result = train(config, tmp_path / "run", device="cpu")
+    image = build_sets(config.data, "val", None).rated[0][0].image
+    prediction = Predictor.load(result.checkpoint, "cpu").predict(image)
+    assert prediction.density is None
+    assert prediction.score is not None
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (['data.sets=[{name="a",layout="drawn"}]'], "model.aesthetics.*set with ratings"),
+        (
+            ['data.sets=[{name="a",layout="drawn",rated=true}]'],
+            "model.saliency.*set with fixations",
+        ),
+        (["train.rated_per_batch=0"], "train.rated_per_batch > 0"),
+        (["train.saliency_per_batch=0"], "train.saliency_per_batch > 0"),
+        (["model.aesthetics=false"], "`guidance` needs both heads"),
+        (["weighting.name=best"], "uncertainty, equal, fixed. Found 'best'"),
+        (["weighting.name=fixed", "weighting.fixed={saliency=1}"], "aesthetics"),
+        (["data.height=100"], "multiples of 32"),
+        (["model.encoder=resnet1"], "Found 'resnet1'"),
+        (["model.encoder_weights=absent.safetensors"], r"absent\.safetensors"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(tiny_config, tmp_path, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        train(tiny_config(*overrides), tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize(
+    "weighting",
+    [
+        ["weighting.name=equal"],
+        ["weighting.name=fixed", "weighting.fixed={saliency=1, aesthetics=10}"],
+        ["weighting.name=uncertainty"],
+    ],
+)
+def test_every_weighting_trains_both_tasks(tiny_config, tmp_path, weighting):
+    run_dir = tmp_path / "run"
+    reporter = Watching(run_dir)
+    train(tiny_config("train.epochs=1", *weighting), run_dir, device="cpu", reporter=reporter)
+    assert len(reporter.seen) == 4
+    for values in reporter.seen:
+        assert values["loss/saliency"] > 0
+        assert values["loss/aesthetics"] > 0
+
+
+def test_a_task_has_the_weight_that_was_fixed(tiny_config, tmp_path):
+    reporter = Watching(tmp_path / "run")
+    config = tiny_config("weighting.name=fixed", "weighting.fixed={aesthetics=10, saliency=2}")
+    train(config, tmp_path / "run", device="cpu", reporter=reporter)
+    first = reporter.seen[0]
+    assert (first["weight/saliency"], first["weight/aesthetics"]) == (2, 10)
+    assert first["loss"] == pytest.approx(
+        2 * first["loss/saliency"] + 10 * first["loss/aesthetics"], rel=1e-5
+    )
+
+
+def test_uncertainty_weights_move(tiny_config, tmp_path):
+    reporter = Watching(tmp_path / "run")
+    train(tiny_config(), tmp_path / "run", device="cpu", reporter=reporter)
+    assert reporter.seen[0]["weight/saliency"] != reporter.seen[-1]["weight/saliency"]
+
+
+def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_do(tiny_config, tmp_path):
+    config = tiny_config("train.saliency_lr=1e30", "train.warmup_steps=0")
+    with pytest.raises(SaliencyError, match="loss should be finite.*lower the learning rates"):
+        train(config, tmp_path / "run", device="cpu")
+
+
+def test_a_run_without_progress_ends_early(tiny_config, tmp_path):
+    config = tiny_config(
+        "train.epochs=9",
+        "train.patience=2",
+        *(f"train.{branch}_lr=0" for branch in ("encoder", "saliency", "aesthetic")),
+    )
+    result = train(config, tmp_path / "run", device="cpu")
+    assert [row["epoch"] for row in rows(tmp_path / "run")] == [1, 2, 3]
+    assert result.epoch == 1
+    assert not result.interrupted
+
+
+def test_validation_may_skip_epochs_but_not_the_last(tiny_config, tmp_path):
+    train(tiny_config("train.epochs=3", "train.validate_every=2"), tmp_path / "run", device="cpu")
+    assert [row["epoch"] for row in rows(tmp_path / "run")] == [2, 3]
+
+
+def test_a_row_of_metrics_has_losses_and_scores_of_every_set(tiny_config, tmp_path):
+    train(tiny_config("train.epochs=1"), tmp_path / "run", device="cpu")
+    (row,) = rows(tmp_path / "run")
+    assert (row["epoch"], row["step"]) == (1, 4)
+    assert {"loss", "loss/saliency", "loss/aesthetics", "gradient_norm"} <= row["train"].keys()
+    assert {"CC", "NSS", "KLDiv", "SIM"} <= row["val"]["looked"].keys()
+    assert {"SRCC", "PLCC"} <= row["val"]["rated"].keys()
+
+
+def test_a_rows_losses_are_means_over_the_epoch(tiny_config, tmp_path):
+    reporter = Watching(tmp_path / "run")
+    train(tiny_config("train.epochs=1"), tmp_path / "run", device="cpu", reporter=reporter)
+    mean = sum(values["loss/saliency"] for values in reporter.seen) / len(reporter.seen)
+    assert rows(tmp_path / "run")[0]["train"]["loss/saliency"] == pytest.approx(mean)
+
+
+def test_the_score_is_the_mean_of_what_each_task_is_judged_by(tiny_config, tmp_path):
+    result = train(tiny_config("train.epochs=1"), tmp_path / "run", device="cpu")
+    val = rows(tmp_path / "run")[0]["val"]
+    map_score = (val["looked"]["CC"] + val["rated"]["CC"]) / 2  # drawn ratings have both labels
+    assert result.score == pytest.approx((map_score + val["rated"]["SRCC"]) / 2)
+
+
+def test_the_best_checkpoint_knows_its_metrics_and_its_config(tiny_config, tmp_path):
+    config = tiny_config("train.epochs=1")
+    result = train(config, tmp_path / "run", device="cpu")
+    card = Predictor.load(result.checkpoint, "cpu").card
+    assert card.metrics == rows(tmp_path / "run")[0]["val"]
+    assert card.config == config.model_dump(mode="json")
+    assert card.data == ("looked", "rated")
+
+
+def test_the_checkpoint_gives_the_metrics_that_were_reported(tiny_config, tmp_path):
+    config = tiny_config("train.epochs=1")
+    result = train(config, tmp_path / "run", device="cpu")
+    (looked,) = build_sets(config.data, "val", None).saliency
+    found = evaluate(Predictor.load(result.checkpoint, "cpu"), looked, full=False)
+    reported = rows(tmp_path / "run")[0]["val"]["looked"]
+    assert found.measures["CC"].value == pytest.approx(reported["CC"], abs=2e-3)  # float16
+
+
+def test_training_leaves_nothing_half_written(tiny_config, tmp_path):
+    train(tiny_config("train.epochs=1"), tmp_path / "run", device="cpu")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "best.safetensors",
+        "last.safetensors",
+        "metrics.jsonl",
+        "state.safetensors",
+        "tensorboard",
+    }

@@ -1,0 +1,148 @@
+import json
+import struct
+
+import pytest
+import torch
+from safetensors import safe_open
+from timm.utils import ModelEmaV3
+
+from saliency.errors import CheckpointError
+from saliency.model import Architecture, SaliencyNetwork
+from saliency.training.optimization import build_optimizer
+from saliency.training.state import (
+    Progress,
+    TrainingState,
+    load_config_of,
+    load_state,
+    save_state,
+)
+from saliency.weighting import UncertaintyWeighting
+
+
+def fresh_state(config, decoder_channels=8, seed=0):
+    torch.manual_seed(seed)
+    network = SaliencyNetwork(Architecture("test_efficientnet", decoder_channels=decoder_channels))
+    weighting = UncertaintyWeighting(["classification", "regression"])
+    return TrainingState(
+        network,
+        ModelEmaV3(network, decay=0.9),
+        weighting,
+        build_optimizer(network, weighting, config.train),
+        Progress(),
+    )
+
+
+@pytest.fixture
+def config(tiny_config):
+    return tiny_config()
+
+
+@pytest.fixture
+def used_state(config):
+    """A state in which everything has moved."""
+    state = fresh_state(config)
+    for parameter in [*state.network.parameters(), *state.weighting.parameters()]:
+        parameter.grad = torch.randn_like(parameter)
+    state.optimizer.step()
+    state.ema.update(state.network)
+    state.progress = Progress(3, 14, 2, 0.5, 2, {"loss": 0.1 + 0.2}, finished=True)
+    state.self_labels = {("looked", "a b.png"): torch.rand(10).numpy()}
+    return state
+
+
+@pytest.fixture
+def path(tmp_path, used_state, config):
+    save_state(tmp_path / "state.safetensors", used_state, config)
+    return tmp_path / "state.safetensors"
+
+
+def assert_equal_modules(one, other):
+    assert one.state_dict().keys() == other.state_dict().keys()
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name]), name
+
+
+def test_networks_and_weights_come_back(path, used_state, config):
+    state = fresh_state(config, seed=1)
+    load_state(path, state)
+    assert_equal_modules(state.network, used_state.network)
+    assert_equal_modules(state.ema.module, used_state.ema.module)
+    assert_equal_modules(state.weighting, used_state.weighting)
+
+
+def test_the_optimisers_moments_come_back(path, used_state, config):
+    state = fresh_state(config, seed=1)
+    load_state(path, state)
+    expected = used_state.optimizer.state_dict()["state"]
+    found = state.optimizer.state_dict()["state"]
+    assert found.keys() == expected.keys()
+    for index, moments in expected.items():
+        assert all(torch.equal(found[index][name], value) for name, value in moments.items())
+
+
+def test_progress_comes_back_to_the_last_bit(path, used_state, config):
+    state = fresh_state(config)
+    load_state(path, state)
+    assert state.progress == used_state.progress
+
+
+def test_a_start_without_any_score_comes_back(tmp_path, config):
+    state = fresh_state(config)
+    save_state(tmp_path / "state.safetensors", state, config)
+    other = fresh_state(config)
+    load_state(tmp_path / "state.safetensors", other)
+    assert other.progress.best_score == float("-inf")
+
+
+def test_self_labels_come_back(path, used_state, config):
+    state = fresh_state(config)
+    load_state(path, state)
+    assert {key: label.tolist() for key, label in state.self_labels.items()} == {
+        key: label.tolist() for key, label in used_state.self_labels.items()
+    }
+
+
+def test_random_numbers_go_on_where_they_were(tmp_path, used_state, config):
+    save_state(tmp_path / "state.safetensors", used_state, config)
+    expected = torch.rand(3)
+    state = fresh_state(config, seed=1)
+    load_state(tmp_path / "state.safetensors", state)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_config_is_kept(path, config):
+    assert type(config).model_validate_json(load_config_of(path)) == config
+
+
+def test_saving_changes_nothing(tmp_path, used_state, config):
+    before = {n: t.clone() for n, t in used_state.network.state_dict().items()}
+    random_state = torch.get_rng_state()
+    save_state(tmp_path / "state.safetensors", used_state, config)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert all(torch.equal(t, before[n]) for n, t in used_state.network.state_dict().items())
+
+
+def test_a_state_is_plain_data_that_runs_no_code(path):
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])  # a pickle would be no JSON
+    assert {"config", "progress", "random"} <= header["__metadata__"].keys()
+    with safe_open(path, framework="pt") as file:
+        assert "network.decoder.head.weight" in set(file.keys())
+
+
+@pytest.mark.parametrize("kept", [0, 7, 100, -100])
+def test_a_truncated_state_is_an_error_that_names_it(path, config, kept):
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match=r"state\.safetensors"):
+        load_state(path, fresh_state(config))
+
+
+def test_a_checkpoint_is_no_state(tiny_weights, config):
+    with pytest.raises(CheckpointError, match="should be a training state"):
+        load_state(tiny_weights, fresh_state(config))
+
+
+def test_the_state_of_another_network_is_refused(path, config):
+    with pytest.raises(CheckpointError, match="state of this network"):
+        load_state(path, fresh_state(config, decoder_channels=16))
