@@ -87,7 +87,13 @@ def evaluate(
                 )
                 results.setdefault(name, []).append(result)
             for reason in result.skipped:
-                stderr.print(f"skipped: {reason}", style="yellow", highlight=False, markup=False)
+                stderr.print(
+                    f"skipped: {reason}",
+                    style="yellow",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )
     if as_json:
         print(json.dumps({n: [dataclasses.asdict(r) for r in rs] for n, rs in results.items()}))
         return

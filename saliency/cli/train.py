@@ -49,7 +49,12 @@ def train(
         config, run_dir, data_root=root, device=device, reporter=Reporter(run_dir, stderr)
     )
     if result.interrupted:
-        stderr.print(f"stopped; the same command goes on from {run_dir}", highlight=False)
+        stderr.print(
+            f"stopped; the same command goes on from {run_dir}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
         raise typer.Exit(130)
     stdout.print(
         f"{result.checkpoint}  validation score {result.score:.4f} at epoch {result.epoch}",

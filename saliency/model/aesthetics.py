@@ -82,7 +82,11 @@ class AestheticHead(nn.Module):
         self.logits.bias.copy_((mean_votes + 1e-4).log())
 
     def forward(
-        self, features: Sequence[Tensor], *, stop_embedding_gradient: bool = False
+        self,
+        features: Sequence[Tensor],
+        *,
+        stop_embedding_gradient: bool = False,
+        feature_gradient: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Return score logits and the guiding embedding.
 
@@ -90,11 +94,13 @@ class AestheticHead(nn.Module):
             features: One (B, C_i, h_i, w_i) a stage.
             stop_embedding_gradient: Keep gradients of the embedding's use from reaching the
                 features and the logits; its own read-out still learns.
+            feature_gradient: Share of the gradient that reaches `features`, 0..1.
 
         Returns:
             (B, K) logits and the (B, embedding_length) embedding.
         """
         x = (pool_features(features) - self.feature_mean) / self.feature_std
+        x = feature_gradient * x + (1 - feature_gradient) * x.detach()
         logits = self.logits(self.dropout(x))
         source, scores = (x.detach(), logits.detach()) if stop_embedding_gradient else (x, logits)
         return logits, torch.cat([scores.softmax(dim=1), F.relu(self.embedding(source))], dim=1)

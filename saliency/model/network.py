@@ -28,6 +28,8 @@ class Architecture:
         guidance: Whether the aesthetic embedding modulates the decoder; needs both heads.
         stop_guidance_gradient: Keep the saliency loss from reaching, through the guidance, the
             scores and the features that they are read from.
+        aesthetic_gradient: Share of the aesthetic head's gradient that reaches the encoder, from 0
+            (none) to 1 (all).
         saliency_strides: Encoder stages that the decoder reads, by stride; the first one is
             the resolution of its logits.
         aesthetic_strides: Encoder stages that the aesthetic head reads, by stride.
@@ -45,6 +47,7 @@ class Architecture:
     aesthetics: bool = True
     guidance: bool = True
     stop_guidance_gradient: bool = False
+    aesthetic_gradient: float = 1.0
     saliency_strides: tuple[int, ...] = (4, 8, 16, 32)
     aesthetic_strides: tuple[int, ...] = (4, 8, 16, 32)
     final_features: bool = False
@@ -151,6 +154,7 @@ class SaliencyNetwork(nn.Module):
             score_logits, embedding = self.aesthetics(
                 [features[i] for i in self.aesthetic_stages],
                 stop_embedding_gradient=self.architecture.stop_guidance_gradient,
+                feature_gradient=self.architecture.aesthetic_gradient,
             )
             if not self.architecture.guidance:
                 embedding = None

@@ -57,6 +57,7 @@ class ModelConfig(Section):
     aesthetics: bool = True
     guidance: bool = True
     stop_guidance_gradient: bool = True
+    aesthetic_gradient: float = Field(1.0, ge=0, le=1)
     saliency_strides: tuple[int, ...] = (4, 8, 16, 32)
     aesthetic_strides: tuple[int, ...] = (4, 8, 16, 32)
     final_features: bool = True

@@ -248,8 +248,8 @@ class _Run:
         total: Tensor = state.weighting(losses, present)
         if not torch.isfinite(total):
             raise SaliencyError(
-                f"The loss should be finite. Found {float(total.detach())} at step {state.progress.step}; "
-                "lower the learning rates, or train in float32."
+                f"The loss should be finite. Found {float(total.detach())} at step "
+                f"{state.progress.step}; lower the learning rates, or train in float32."
             )
         state.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]

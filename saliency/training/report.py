@@ -65,7 +65,10 @@ class Reporter:
         went_on = f", going on from step {step}" if step else ""
         self._console.print(
             f"{config.model.encoder}: {config.train.epochs} epochs, {total_steps} steps, "
-            f"weighting {config.weighting.name}, run in {self._run_dir}{went_on}"
+            f"weighting {config.weighting.name}, run in {self._run_dir}{went_on}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
         self._first_step = step
         self._total_steps = total_steps
