@@ -23,6 +23,7 @@ from saliency.rendering import encode_png, to_overlay, to_saliency_map
 from saliency.types import Prediction
 
 RECORDS_NAME = "predictions.jsonl"
+OVERLAY_SUFFIX, MAP_SUFFIX = ".overlay.png", ".map.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def find_photos(sources: Sequence[str]) -> list[Photo]:
     """List the photos that files, folders and globs name, each once.
 
     A folder is searched at any depth and its layout kept in the results. Photos whose results
-    would have the same name get their own suffix, then a number, in it.
+    would have the same name get their own suffix, then a number, in it. Maps and overlays of an
+    earlier run are not photos, unless a source names the file itself.
 
     Raises:
         SaliencyError: A source names nothing.
@@ -103,9 +105,12 @@ def _expand(source: str) -> Iterator[tuple[Path, Path]]:
 
 
 def is_photo(path: Path) -> bool:
-    """Return whether `path` is a visible file with an image's suffix."""
+    """Return whether `path` is a visible file with an image's suffix and no result of ours."""
     return (
-        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        and not path.name.endswith((OVERLAY_SUFFIX, MAP_SUFFIX))
+        and path.is_file()
     )
 
 
@@ -173,8 +178,8 @@ def _write(
     """Write the pictures of one photo and return its record."""
     record: dict[str, object] = {"image": str(photo.path), **to_fields(prediction)}
     if prediction.density is not None:
-        overlay = photo.stem.with_name(f"{photo.stem.name}.overlay.png")
-        saliency_map = photo.stem.with_name(f"{photo.stem.name}.map.png")
+        overlay = photo.stem.with_name(f"{photo.stem.name}{OVERLAY_SUFFIX}")
+        saliency_map = photo.stem.with_name(f"{photo.stem.name}{MAP_SUFFIX}")
         write_atomically(out_dir / overlay, encode_png(to_overlay(image, prediction.density)))
         write_atomically(
             out_dir / saliency_map, encode_png(to_saliency_map(prediction.density, bits=16))

@@ -173,3 +173,9 @@ def test_earlier_records_stay_until_the_new_ones_are_whole(predictor, photos, tm
     next(unfinished)
     unfinished.close()  # as Ctrl-C does
     assert (out / "predictions.jsonl").read_bytes() == earlier
+
+
+def test_results_of_an_earlier_run_are_no_photos(tmp_path):
+    for name in ("a.jpg", "a.overlay.png", "a.map.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    assert [photo.path.name for photo in find_photos([str(tmp_path)])] == ["a.jpg"]

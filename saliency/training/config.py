@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from saliency.errors import ConfigError
 from saliency.model import Architecture
@@ -36,6 +36,14 @@ class SetConfig(Section):
 
 class DataConfig(Section):
     """Where the images are and how they are varied."""
+
+    @field_validator("sets")
+    @classmethod
+    def _names_differ(cls, sets: tuple[SetConfig, ...]) -> tuple[SetConfig, ...]:
+        names = [s.name for s in sets]
+        if len(set(names)) != len(names):  # they would share priors and self-labels
+            raise ValueError(f"sets should have different names, found {names}")
+        return sets
 
     root: Path | None = None  # folder of the sets; --data and SALIENCY_DATA come first
     sets: tuple[SetConfig, ...]

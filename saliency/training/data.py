@@ -32,7 +32,7 @@ from saliency.datasets import (
     read_split,
     select,
 )
-from saliency.errors import ConfigError, ImageError
+from saliency.errors import ConfigError, DatasetError, ImageError
 from saliency.metrics import CenterBias
 from saliency.preprocessing import Preprocessing
 from saliency.training.config import DataConfig, SetConfig, TrainingConfig, is_rated
@@ -75,6 +75,11 @@ def build_sets(config: DataConfig, part: Part, root: Path | None) -> LabelledSet
         DatasetError: A folder is not what its layout says.
     """
     opened = [(is_rated(s), build_set(s, part, root)) for s in config.sets]
+    empty = [dataset.name for _, dataset in opened if not len(dataset)]
+    if empty:
+        raise DatasetError(
+            f"The {part} part of every set should have images. Found none in {empty}."
+        )
     return LabelledSets(
         saliency=tuple(dataset for rated, dataset in opened if not rated),
         rated=tuple(dataset for rated, dataset in opened if rated),

@@ -42,7 +42,9 @@ def test_an_absolute_split_stays(recipe):
 def test_only_sets_with_fixations_have_priors_of_their_own(recipe):
     config = load_config(
         recipe,
-        ['data.sets=[{name="a",layout="ava"},{name="b",layout="osie"},{name="c",layout="ratings"}]'],
+        [
+            'data.sets=[{name="a",layout="ava"},{name="b",layout="osie"},{name="c",layout="ratings"}]'
+        ],
     )
     assert config.architecture().datasets == ("b",)
 
@@ -170,3 +172,10 @@ def test_every_recipe_describes_a_network(path):
 def test_every_recipe_names_splits_that_are_there(path):
     splits = [s.split for s in load_config(path).data.sets if s.split is not None]
     assert all(split.is_file() for split in splits)
+
+
+def test_two_sets_of_one_name_are_an_error(tmp_path):
+    path = tmp_path / "twice.toml"
+    path.write_text('[data]\nsets = [{name="a",layout="ava"},{name="a",layout="osie"}]')
+    with pytest.raises(ConfigError, match="different names"):
+        load_config(path)

@@ -128,13 +128,13 @@ def test_salicon_keeps_its_official_parts(salicon_root):
 
 
 def test_salicons_test_labels_are_not_public(salicon_root):
-    with pytest.raises(ConfigError, match="'salicon'.*split"):
+    with pytest.raises(ConfigError, match=r"'salicon'.*split"):
         build_set(SetConfig(name="salicon", layout="salicon"), "test", salicon_root)
 
 
 @pytest.mark.parametrize("layout", ["salicon", "osie", "ava", "ratings"])
 def test_a_set_of_photos_without_a_root_is_an_error_that_says_where_to_name_it(layout):
-    with pytest.raises(ConfigError, match="'mine'.*--data, SALIENCY_DATA or data.root"):
+    with pytest.raises(ConfigError, match=r"'mine'.*--data, SALIENCY_DATA or data\.root"):
         build_set(SetConfig(name="mine", layout=layout), "train", None)
 
 

@@ -5,7 +5,12 @@ import torch
 
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.training.config import TrainConfig
-from saliency.training.optimization import build_optimizer, lr_factor, set_learning_rates
+from saliency.training.optimization import (
+    build_optimizer,
+    clip_gradients,
+    lr_factor,
+    set_learning_rates,
+)
 from saliency.weighting import EqualWeighting, UncertaintyWeighting
 
 CONFIG = TrainConfig(encoder_lr=1e-4, saliency_lr=1e-3, aesthetic_lr=5e-4, weighting_lr=2e-2)
@@ -140,3 +145,33 @@ def test_a_step_moves_every_branch(network, weighting):
     optimizer.step()
     after = [p for g in optimizer.param_groups for p in g["params"]]
     assert not any(torch.equal(b, a) for b, a in zip(before, after, strict=True))
+
+
+def test_each_branch_is_clipped_by_itself(network, weighting):
+    optimizer = build_optimizer(network, weighting, CONFIG)
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            large = 100.0 if group["name"] == "aesthetics" else 1e-4
+            parameter.grad = torch.full_like(parameter, large)
+    clip_gradients(optimizer, max_norm=2.0)
+    in_head = torch.cat([p.grad.flatten() for p in network.aesthetics.parameters()])
+    assert in_head.norm() == pytest.approx(2, rel=1e-3)
+    assert torch.allclose(network.decoder.head.weight.grad, torch.tensor(1e-4))
+
+
+def test_the_norms_before_clipping_are_returned(network, weighting):
+    optimizer = build_optimizer(network, weighting, CONFIG)
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.ones_like(parameter)
+    norms = clip_gradients(optimizer, max_norm=0.1)
+    count = sum(p.numel() for p in network.aesthetics.parameters())
+    assert norms["aesthetics"] == pytest.approx(count**0.5, rel=1e-4)
+    assert set(norms) == {"encoder", "saliency", "aesthetics"}
+
+
+def test_gradients_of_the_weighting_are_left_alone(network, weighting):
+    optimizer = build_optimizer(network, weighting, CONFIG)
+    weighting.log_variances.grad = torch.tensor([300.0, 400.0])
+    clip_gradients(optimizer, max_norm=0.1)
+    assert weighting.log_variances.grad.tolist() == [300, 400]
