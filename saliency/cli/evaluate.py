@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from saliency.cli.console import progress_bar, stderr, stdout
-from saliency.cli.options import BatchSize, DataRoot, Device, Weights
+from saliency.cli.options import BatchSize, DataRoot, Device, Overrides, Weights
 from saliency.errors import ConfigError
 from saliency.evaluation import CenterBiasPredictor, PredictsMany, SetResult
 from saliency.evaluation import evaluate as evaluate_set
@@ -22,6 +22,7 @@ def evaluate(
     recipe: Annotated[
         Path, typer.Argument(metavar="CONFIG.toml", help="The recipe whose sets to measure on.")
     ] = Path("data/recipes/release.toml"),
+    overrides: Overrides = None,
     data_root: DataRoot = None,
     part: Annotated[
         Literal["train", "val", "test"], typer.Option(help="Which images of each set.")
@@ -54,7 +55,7 @@ def evaluate(
             "to get it: pip install 'aesthetic-saliency[train]'"
         ) from error
 
-    config = load_config(recipe)
+    config = load_config(recipe, overrides or ())
     root = find_data_root(config.data, data_root)
     names = [s.name for s in config.data.sets]
     unknown = sorted(set(sets or ()) - set(names))

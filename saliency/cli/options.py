@@ -24,3 +24,7 @@ DataRoot = Annotated[
 BatchSize = Annotated[
     int, typer.Option("--batch-size", "-b", min=1, help="Photos that are computed together.")
 ]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, as in train.epochs=3."),
+]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from saliency.cli.console import stderr, stdout
-from saliency.cli.options import DataRoot, Device
+from saliency.cli.options import DataRoot, Device, Overrides
 from saliency.errors import ConfigError
 
 
@@ -17,10 +17,7 @@ def train(
     run_dir: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the run; an interrupted one goes on.")
     ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, as in train.epochs=3."),
-    ] = None,
+    overrides: Overrides = None,
     data_root: DataRoot = None,
     device: Device = "auto",
 ) -> None:

@@ -71,10 +71,14 @@ def _pick(offsets: Tensor, dataset_index: Tensor) -> Tensor:
 
 
 def _blur(density: Tensor, sigma_px: Tensor) -> Tensor:
-    """Blur each (h, w) of `density` (B, h, w) with its own Gaussian of `sigma_px` (B,)."""
+    """Blur each (h, w) of `density` (B, h, w) with its own Gaussian of `sigma_px` (B,).
+
+    Above half of `BLUR_RADIUS` the kernel is cut off and flattens. It is not clamped there: a
+    clamp has no gradient, and a blur that passed it could not come back.
+    """
     width = 2 * BLUR_RADIUS + 1
     offsets = torch.arange(width, device=density.device) - BLUR_RADIUS
-    exponent = -offsets.square() / (2 * sigma_px.clamp(0.1, BLUR_RADIUS / 2)[:, None].square())
+    exponent = -offsets.square() / (2 * sigma_px.clamp(min=0.1)[:, None].square())
     kernel = exponent.softmax(dim=1)  # (B, width)
     padded = F.pad(density[:, None], [BLUR_RADIUS] * 4, mode="replicate")[:, 0]
     down = torch.einsum("bhwk,bk->bhw", padded.unfold(1, width, 1), kernel)
