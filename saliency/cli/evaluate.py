@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from saliency.cli.console import progress_bar, stderr, stdout
+from saliency.cli.extras import training_extra
 from saliency.cli.options import BatchSize, DataRoot, Device, Overrides, Weights
 from saliency.errors import ConfigError
 from saliency.evaluation import CenterBiasPredictor, PredictsMany, SetResult
@@ -46,14 +47,9 @@ def evaluate(
 
     **Example:** `saliency evaluate data/recipes/release.toml --data DATA --part test`
     """
-    try:  # the training extra may not be installed
+    with training_extra("evaluate"):
         from saliency.training.config import is_rated, load_config
         from saliency.training.data import build_set, find_data_root, fit_center_bias, groups_of
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"Evaluation needs {error.name}, which is not installed; "
-            "to get it: pip install 'aesthetic-saliency[train]'"
-        ) from error
 
     config = load_config(recipe, overrides or ())
     root = find_data_root(config.data, data_root)

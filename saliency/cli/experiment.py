@@ -7,8 +7,8 @@ import numpy as np
 import typer
 
 from saliency.cli.console import progress_bar, stdout
+from saliency.cli.extras import training_extra
 from saliency.cli.options import DataRoot
-from saliency.errors import ConfigError
 
 app = typer.Typer(help="Questions asked of the data.", no_args_is_help=True)
 
@@ -32,15 +32,10 @@ def beauty_ridge(
 
     **Example:** `saliency experiment beauty-ridge data/recipes/release.toml --data DATA`
     """
-    try:  # the training extra may not be installed
+    with training_extra("experiment"):
         from saliency.experiments.beauty_ridge import cross_validate
         from saliency.training.config import load_config
         from saliency.training.data import find_data_root
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"Experiments need {error.name}, which is not installed; "
-            "to get it: pip install 'aesthetic-saliency[train]'"
-        ) from error
 
     config = load_config(recipe)
     root = find_data_root(config.data, data_root)

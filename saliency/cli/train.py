@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from saliency.cli.console import stderr, stdout
+from saliency.cli.extras import training_extra
 from saliency.cli.options import DataRoot, Device, Overrides
-from saliency.errors import ConfigError
 
 
 def train(
@@ -29,16 +29,11 @@ def train(
 
     **Example:** `saliency train data/recipes/smoke.toml -s train.epochs=2 -o runs/smoke`
     """
-    try:  # the training extra may not be installed
+    with training_extra("train"):
         from saliency.training.config import load_config
         from saliency.training.data import find_data_root
         from saliency.training.loop import train as run_training
         from saliency.training.report import Reporter
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"Training needs {error.name}, which is not installed; "
-            "to get it: pip install 'aesthetic-saliency[train]'"
-        ) from error
 
     config = load_config(config_path, overrides or ())
     root = find_data_root(config.data, data_root)

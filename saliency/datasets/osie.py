@@ -15,6 +15,7 @@ from saliency.datasets.base import (
     require_file,
     require_folder,
 )
+from saliency.datasets.matlab import load_mat
 from saliency.errors import DatasetError
 from saliency.fixations import to_density
 from saliency.images import read_image
@@ -112,19 +113,9 @@ def read_fixation_table(path: Path) -> FixationTable:
     Raises:
         DatasetError: If the file is not of this kind.
     """
-    # Only the two layouts with `.mat` files need SciPy.
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        contents = loadmat(path)
-    except (MatReadError, NotImplementedError, OSError, TypeError, ValueError) as error:
-        raise DatasetError(
-            f"{path} should be a MATLAB file, version 7 or older. Found: {error}"
-        ) from error
+    contents = load_mat(path)
     if "fixations" not in contents:
-        variables = [key for key in contents if not key.startswith("__")]
-        raise DatasetError(f"{path} should hold a variable `fixations`. Found {variables}.")
+        raise DatasetError(f"{path} should hold a variable `fixations`. Found {list(contents)}.")
 
     entries: list[tuple[str, NDArray[np.float32], NDArray[np.float32]]] = []
     try:

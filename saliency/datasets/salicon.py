@@ -13,6 +13,7 @@ from saliency.datasets.base import (
     report_skipped,
     require_folder,
 )
+from saliency.datasets.matlab import load_mat
 from saliency.errors import DatasetError, ImageDecodeError
 from saliency.fixations import normalize_density
 from saliency.images import read_image
@@ -114,21 +115,12 @@ def read_mat_fixations(path: Path, size: tuple[int, int]) -> Fixations:
     Raises:
         DatasetError: If the file is not of this kind.
     """
-    # Only the two sets that ship `.mat` files need SciPy.
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        contents = loadmat(path)
-    except (MatReadError, NotImplementedError, OSError, TypeError, ValueError) as error:
-        raise DatasetError(
-            f"{path} should be a MATLAB file, version 7 or older. Found: {error}"
-        ) from error
+    contents = load_mat(path)
     gaze = contents.get("gaze")
     if gaze is None or "fixations" not in (gaze.dtype.names or ()):
-        variables = [key for key in contents if not key.startswith("__")]
         raise DatasetError(
-            f"{path} should hold a struct array `gaze` with a field `fixations`. Found {variables}."
+            f"{path} should hold a struct array `gaze` with a field `fixations`. "
+            f"Found {list(contents)}."
         )
     # Copies in circulation differ in (1, N) or (N, 1), and an empty list has any shape.
     viewers = [np.asarray(points, np.float64) for points in gaze["fixations"].ravel()]

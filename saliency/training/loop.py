@@ -11,20 +11,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import ValidationError
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
 from saliency.checkpoint import Card, Checkpoint, save_checkpoint
-from saliency.datasets import LabelledDataset
 from saliency.devices import resolve_device
-from saliency.errors import ConfigError, ImageError, SaliencyError
+from saliency.errors import ConfigError, SaliencyError
 from saliency.evaluation import SetResult, evaluate
 from saliency.model import SaliencyNetwork
-from saliency.model.aesthetics import pool_features
 from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
 from saliency.tasks import AestheticTask, SaliencyTask, Task, mean_task_losses
@@ -37,6 +33,7 @@ from saliency.training.optimization import (
     set_learning_rates,
 )
 from saliency.training.report import Reporter
+from saliency.training.start import fit_aesthetics, label_with_itself
 from saliency.training.state import (
     Progress,
     TrainingState,
@@ -48,8 +45,6 @@ from saliency.types import Batch
 from saliency.weighting import build_weighting
 
 BEST, LAST, STATE = "best.safetensors", "last.safetensors", "state.safetensors"
-FIT_IMAGES = 4000
-"""Rated images that the aesthetic head's start is computed from, at most."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +107,7 @@ def train(
     weighting = build_weighting(config.weighting.name, tasks, config.weighting.fixed).to(found)
     network.to(found).to(memory_format=torch.channels_last)
     if network.aesthetics is not None and not (run_dir / STATE).is_file():
-        _fit_aesthetics(network, preprocessing, train_sets.rated, config.model.ridge, found)
+        fit_aesthetics(network, preprocessing, train_sets.rated, config.model.ridge, found)
     state = TrainingState(
         network=network,
         ema=ModelEmaV3(network, decay=config.train.ema_decay, use_warmup=True),
@@ -317,71 +312,6 @@ def current_commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return found.stdout.strip()
-
-
-@torch.no_grad()
-def _fit_aesthetics(
-    network: SaliencyNetwork,
-    preprocessing: Preprocessing,
-    rated: tuple[LabelledDataset, ...],
-    ridge: float,
-    device: torch.device,
-) -> None:
-    """Start the aesthetic head at ridge regression on the pretrained encoder's features."""
-    assert network.aesthetics is not None  # noqa: S101
-    stride = -(-sum(len(dataset) for dataset in rated) // FIT_IMAGES)
-    pooled, distributions = [], []
-    network.eval()
-    for dataset in rated:
-        for index in range(0, len(dataset), stride):
-            try:
-                sample = dataset[index]
-            except ImageError:
-                continue  # the loader names it
-            features = network.encoder(preprocessing.to_input(sample.image)[None].to(device))
-            pooled.append(pool_features([features[i] for i in network.aesthetic_stages]))
-            distributions.append(torch.from_numpy(sample.score_distribution))
-    network.aesthetics.fit(torch.cat(pooled), torch.stack(distributions).to(device), ridge)
-
-
-def label_with_itself(
-    network: SaliencyNetwork,
-    preprocessing: Preprocessing,
-    datasets: tuple[LabelledDataset, ...],
-    device: torch.device,
-) -> dict[tuple[str, str], NDArray[np.float32]]:
-    """Return the score distribution that `network` gives each unrated image now.
-
-    As targets while training they hold the aesthetic head to what it knows while another task
-    moves the features under it, on many more photos than have ratings.
-
-    Source:
-        Li, Hoiem, "Learning without forgetting" (2016).
-    """
-    predictor = Predictor(Checkpoint(network, preprocessing, Card()), device)
-    labels: dict[tuple[str, str], NDArray[np.float32]] = {}
-    for dataset in datasets:
-        keys: list[tuple[str, str]] = []
-        predictions = predictor.predict_many(_unrated_images(dataset, keys))
-        for number, prediction in enumerate(predictions):
-            if prediction.score_distribution is not None:
-                labels[keys[number]] = prediction.score_distribution
-    network.train()
-    return labels
-
-
-def _unrated_images(
-    dataset: LabelledDataset, keys: list[tuple[str, str]]
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the readable images without ratings, and append the (set, id) of each to `keys`."""
-    for index in range(len(dataset)):
-        try:
-            sample = dataset[index]
-        except ImageError:
-            continue  # the loader names it
-        if sample.score_distribution is None:
-            keys.append((sample.dataset, sample.image_id))
-            yield sample.image
 
 
 def _check_same_config(state_path: Path, config: TrainingConfig) -> None:
