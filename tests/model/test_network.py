@@ -235,3 +235,23 @@ def test_upsampling_to_the_same_size_changes_nothing():
 def test_under_autocast_the_log_density_stays_float32():
     with torch.autocast("cpu", torch.bfloat16):
         assert build()(images()).log_density.dtype == torch.float32
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_only_a_share_of_the_aesthetic_gradient_reaches_the_encoder(share):
+    def encoder_gradient(aesthetic_gradient):
+        torch.manual_seed(0)
+        network = SaliencyNetwork(
+            Architecture(
+                "test_efficientnet",
+                saliency=False,
+                guidance=False,
+                aesthetic_gradient=aesthetic_gradient,
+                dropout=0.0,
+            )
+        )
+        network(torch.ones(1, 3, 64, 96)).score_logits[0, 0].backward()
+        gradients = [p.grad for p in network.encoder.parameters() if p.grad is not None]
+        return torch.cat([g.flatten() for g in gradients])
+
+    torch.testing.assert_close(encoder_gradient(share), share * encoder_gradient(1.0))
