@@ -11,24 +11,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from saliency.datasets import LabelledDataset, pick_folds, read_split
+from saliency.datasets import LabelledDataset, read_split
 from saliency.errors import ConfigError
 from saliency.metrics import plcc, srcc
 from saliency.model import SaliencyNetwork
 from saliency.model.aesthetics import AestheticHead, pool_features
 from saliency.preprocessing import Preprocessing
 from saliency.training.config import SetConfig, TrainingConfig, is_rated
-from saliency.training.data import open_whole_set
+from saliency.training.data import build_set, open_whole_set
 from saliency.training.loop import build_network
 from saliency.types import SCORES
 
 
 @dataclass(frozen=True)
 class FoldResult:
-    """Ridge regression trained on all folds but one, measured on that one.
+    """Ridge regression measured on one fold.
 
     Attributes:
-        fold: The one left out.
+        fold: The one left out of training.
         images: In it.
         srcc: Rank correlation with the mean scores.
         plcc: Linear correlation with the mean scores.
@@ -50,7 +50,8 @@ def cross_validate(
     """Cross-validate ridge regression of mean scores on the frozen encoder's features.
 
     Features are mean and standard deviation of four depths (strides 4 to 32), standardised on the
-    training folds; the penalty is the config's `model.ridge`.
+    training images; the penalty is the config's `model.ridge`. Each fold is predicted from the
+    same images as a network trained with `test_fold` sees: the split's train part without it.
 
     Args:
         config: Names the encoder and one rated set whose split has folds.
@@ -66,15 +67,14 @@ def cross_validate(
     preprocessing = Preprocessing(
         config.data.height, config.data.width, network.encoder.mean, network.encoder.std
     )
-    assert set_config.split is not None  # noqa: S101  # it has folds
     dataset = open_whole_set(set_config, data_root)
-    split = read_split(set_config.split)
     pooled, votes = _features(network, preprocessing, dataset, on_image)
     row_of = {image_id: row for row, image_id in enumerate(dataset.ids)}
     results = []
     for fold in folds:
-        inside = [row_of[i] for i in pick_folds(split, dataset.ids, [fold])]
-        outside = sorted(set(row_of.values()) - set(inside))
+        in_turn = set_config.model_copy(update={"test_fold": fold})
+        inside = [row_of[i] for i in build_set(in_turn, "test", data_root).ids]
+        outside = [row_of[i] for i in build_set(in_turn, "train", data_root).ids]
         head = AestheticHead(_widths(network), 1, 0.0).eval()
         head.fit(pooled[outside], votes[outside], config.model.ridge)
         predicted = _mean_scores(head, pooled[inside])

@@ -26,7 +26,7 @@ class SetConfig(Section):
     layout: Literal["salicon", "osie", "ava", "ratings", "drawn"]
     path: str = ""  # folder below data.root; the name if empty
     split: Path | None = None  # CSV of image, part; relative to the TOML file
-    test_fold: int | None = None  # fold of the split that is the test part instead, for folds
+    test_fold: int | None = None  # cross-validation: test on this fold, train on the rest of train
     low: float = 1  # worst and best rating of the scale, layout "ratings"
     high: float = 7
     score_cut: float = 5.5  # what separates good from bad in binary accuracy; AVA's papers: 5

@@ -109,9 +109,8 @@ def build_set(config: SetConfig, part: Part, root: Path | None) -> LabelledDatas
     left_out = pick_folds(split, dataset.ids, [config.test_fold])
     if part == "test":
         return select(dataset, left_out)
-    validation = set(pick_part(split, dataset.ids, "val")) - set(left_out)
-    rest = [i for i in dataset.ids if i not in left_out]
-    return select(dataset, [i for i in rest if (i in validation) == (part == "val")])
+    # The split's own test part stays untouched in every fold.
+    return select(dataset, [i for i in pick_part(split, dataset.ids, part) if i not in left_out])
 
 
 def open_whole_set(config: SetConfig, root: Path | None) -> LabelledDataset:
