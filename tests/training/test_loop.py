@@ -186,8 +186,18 @@ class TestResuming:
 
     def test_a_second_interrupt_acts_at_once(self, tiny_config, tmp_path):
         run_dir = tmp_path / "stopped"
-        with pytest.raises(KeyboardInterrupt):
-            train(tiny_config(), run_dir, device="cpu", reporter=Interrupting(run_dir, 2, times=2))
+        # A shell starts background jobs with interrupts ignored; a terminal does not.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                train(
+                    tiny_config(),
+                    run_dir,
+                    device="cpu",
+                    reporter=Interrupting(run_dir, 2, times=2),
+                )
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def test_signals_are_the_callers_again_afterwards(self, tiny_config, tmp_path):
         before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
