@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from saliency.errors import ConfigError
-from saliency.training.config import TrainingConfig, load_config
+from saliency.model import Architecture
+from saliency.training.config import ModelConfig, TrainingConfig, load_config
 
 RECIPES = sorted((Path(__file__).parents[2] / "data" / "recipes").glob("*.toml"))
 
@@ -179,3 +180,7 @@ def test_two_sets_of_one_name_are_an_error(tmp_path):
     path.write_text('[data]\nsets = [{name="a",layout="ava"},{name="a",layout="osie"}]')
     with pytest.raises(ConfigError, match="different names"):
         load_config(path)
+
+
+def test_every_choice_of_the_network_can_be_made_in_a_config():
+    assert set(Architecture.__dataclass_fields__) - {"datasets"} <= set(ModelConfig.model_fields)
