@@ -11,8 +11,8 @@ def keep_freed_memory() -> bool:
     """Tell glibc not to give large freed blocks back to the system.
 
     By default every activation of some megabytes is mapped, zeroed page by page and unmapped
-    again at each step, which costs a CPU up to half of a training step. For programs of our own
-    (the command line), not for a library in someone else's process.
+    again at each step, which took up to two fifths of a training step on a CPU. For programs of
+    our own (the command line), not for a library in someone else's process.
 
     Returns:
         Whether the system took it; elsewhere than on glibc nothing happens.

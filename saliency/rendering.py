@@ -88,24 +88,8 @@ def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     Args:
         image: (H, W) uint8 or uint16 grey, or (H, W, 3) uint8 RGB.
     """
-    return _encode(".png", image, [])
-
-
-def encode_jpeg(image: NDArray[np.uint8], *, quality: int = 90) -> bytes:
-    """Encode as JPEG: a tenth of a photo's PNG, at a loss few can see.
-
-    Args:
-        image: (H, W) uint8 grey or (H, W, 3) uint8 RGB.
-        quality: 1..100.
-    """
-    return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-
-
-def _encode(
-    suffix: str, image: NDArray[np.uint8] | NDArray[np.uint16], parameters: list[int]
-) -> bytes:
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    _, data = cv2.imencode(suffix, pixels, parameters)
+    _, data = cv2.imencode(".png", pixels)
     return data.tobytes()
 
 

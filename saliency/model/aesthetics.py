@@ -59,7 +59,7 @@ class AestheticHead(nn.Module):
         A ridge regression of mean scores on standardised features gives each image's score; the
         logits are those of the mean vote distribution, tilted exponentially until its mean is
         (to first order) that score. Training then refines what is already a fair predictor;
-        a random start on few hundred images ends below it.
+        a random start on few hundred images easily ends below it.
 
         Args:
             pooled: (N, 2 * sum C_i) of training images, from `pool_features`.
