@@ -93,11 +93,13 @@ class Output(NamedTuple):
         log_density: (B, h, w) natural logarithm of a density; exp sums to 1 over an image.
         score_logits: (B, K); softmax gives the score distribution.
         auxiliary_log_densities: (B, h, w) each, from shallower decoder depths, training only.
+        aesthetic_features: (B, F) standardised features that the scores are read from.
     """
 
     log_density: Tensor | None
     score_logits: Tensor | None
     auxiliary_log_densities: tuple[Tensor, ...] = ()
+    aesthetic_features: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

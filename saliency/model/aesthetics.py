@@ -81,14 +81,18 @@ class AestheticHead(nn.Module):
         self.logits.weight.copy_(tilt[:, None] * weights)
         self.logits.bias.copy_((mean_votes + 1e-4).log())
 
+    def standardized(self, features: Sequence[Tensor]) -> Tensor:
+        """Return (B, 2 * sum C_i) pooled features, standardised as over the rated images."""
+        return (pool_features(features) - self.feature_mean) / self.feature_std
+
     def forward(
         self,
         features: Sequence[Tensor],
         *,
         stop_embedding_gradient: bool = False,
         feature_gradient: float = 1.0,
-    ) -> tuple[Tensor, Tensor]:
-        """Return score logits and the guiding embedding.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return score logits, the guiding embedding and what both are read from.
 
         Args:
             features: One (B, C_i, h_i, w_i) a stage.
@@ -97,10 +101,12 @@ class AestheticHead(nn.Module):
             feature_gradient: Share of the gradient that reaches `features`, 0..1.
 
         Returns:
-            (B, K) logits and the (B, embedding_length) embedding.
+            (B, K) logits, the (B, embedding_length) embedding and the (B, 2 * sum C_i)
+            standardised features with their whole gradient.
         """
-        x = (pool_features(features) - self.feature_mean) / self.feature_std
-        x = feature_gradient * x + (1 - feature_gradient) * x.detach()
+        pooled = self.standardized(features)
+        x = feature_gradient * pooled + (1 - feature_gradient) * pooled.detach()
         logits = self.logits(self.dropout(x))
         source, scores = (x.detach(), logits.detach()) if stop_embedding_gradient else (x, logits)
-        return logits, torch.cat([scores.softmax(dim=1), F.relu(self.embedding(source))], dim=1)
+        embedding = torch.cat([scores.softmax(dim=1), F.relu(self.embedding(source))], dim=1)
+        return logits, embedding, pooled

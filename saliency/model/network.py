@@ -149,9 +149,9 @@ class SaliencyNetwork(nn.Module):
             Log-density (B, h, w) and score logits (B, K), None where the head is missing.
         """
         features = self.encoder(images)
-        score_logits = embedding = None
+        score_logits = embedding = pooled = None
         if self.aesthetics is not None:
-            score_logits, embedding = self.aesthetics(
+            score_logits, embedding, pooled = self.aesthetics(
                 [features[i] for i in self.aesthetic_stages],
                 stop_embedding_gradient=self.architecture.stop_guidance_gradient,
                 feature_gradient=self.architecture.aesthetic_gradient,
@@ -159,7 +159,7 @@ class SaliencyNetwork(nn.Module):
             if not self.architecture.guidance:
                 embedding = None
         if self.decoder is None or self.priors is None:
-            return Output(None, score_logits)
+            return Output(None, score_logits, (), pooled)
 
         if dataset_index is None:
             dataset_index = torch.zeros(len(images), dtype=torch.long, device=images.device)
@@ -172,7 +172,7 @@ class SaliencyNetwork(nn.Module):
                 upsample(x.float().flatten(1).log_softmax(dim=1).view_as(x), size)
                 for x in auxiliary
             )
-        return Output(log_density, score_logits, auxiliary_log_densities)
+        return Output(log_density, score_logits, auxiliary_log_densities, pooled)
 
     def _stages(self, parameter: str, strides: tuple[int, ...]) -> list[int]:
         """Return the indices of the features that a head reads, shallow to deep."""

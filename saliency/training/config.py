@@ -102,7 +102,7 @@ class TrainConfig(Section):
     clip_norm: float = Field(2.0, gt=0)  # of each branch's gradient
     ema_decay: float = Field(0.998, ge=0, lt=1)
     neutral_probability: float = Field(0.5, ge=0, le=1)  # of a set's image to train neutral priors
-    self_labels: bool = True  # images without ratings keep the scores they get before training
+    feature_anchor: float = Field(1.0, ge=0)  # how strongly scores keep the features they start at
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
     patience: int = Field(0, ge=0)  # epochs without a better validation before stopping; 0 never
     validate_every: int = Field(1, ge=1)  # epochs

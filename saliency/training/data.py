@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from saliency.datasets import (
@@ -187,29 +185,6 @@ def _one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-SelfLabels = Mapping[tuple[str, str], NDArray[np.float32]]
-"""(set, image id) -> (K,) score distribution that the network gave before training."""
-
-
-@dataclass(frozen=True)
-class AugmentAndLabel:
-    """Augmentation, and then self-labels for the images that have no ratings.
-
-    After, not before: an image with ratings is not cropped, one with a self-label is.
-    """
-
-    augmentation: Callable[[Sample, int], Sample]
-    self_labels: SelfLabels
-
-    def __call__(self, sample: Sample, seed: int) -> Sample:
-        """Return the changed sample; the same seed changes it in the same way."""
-        changed = self.augmentation(sample, seed)
-        label = self.self_labels.get((sample.dataset, sample.image_id))
-        if label is None or changed.score_distribution is not None:
-            return changed
-        return replace(changed, score_distribution=label)
-
-
 class TrainingLoader:
     """Batches of an epoch, from any batch of it on, the same whenever and wherever asked."""
 
@@ -218,7 +193,6 @@ class TrainingLoader:
         config: TrainingConfig,
         sets: LabelledSets,
         preprocessing: Preprocessing,
-        self_labels: SelfLabels,
     ) -> None:
         # Only here: albumentations takes seconds to import and only training needs it.
         from saliency.datasets.augmentation import Augmentation
@@ -230,9 +204,7 @@ class TrainingLoader:
             color=data.color,
             rated_crop_scale=(data.rated_crop_scale, 1.0) if data.rated_crop_scale < 1 else None,
         )
-        self._dataset = TrainingDataset(
-            [*sets.saliency, *sets.rated], AugmentAndLabel(augmentation, self_labels), train.seed
-        )
+        self._dataset = TrainingDataset([*sets.saliency, *sets.rated], augmentation, train.seed)
         self._sampler = MixedBatchSampler(
             [len(dataset) for dataset in sets.saliency],
             [len(dataset) for dataset in sets.rated],

@@ -24,6 +24,7 @@ from saliency.model import SaliencyNetwork
 from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
 from saliency.tasks import AestheticTask, SaliencyTask, Task, mean_task_losses
+from saliency.training.anchor import FeatureAnchor
 from saliency.training.config import TrainingConfig
 from saliency.training.data import LabelledSets, TrainingLoader, build_sets
 from saliency.training.optimization import (
@@ -33,7 +34,7 @@ from saliency.training.optimization import (
     set_learning_rates,
 )
 from saliency.training.report import Reporter
-from saliency.training.start import fit_aesthetics, label_with_itself
+from saliency.training.start import fit_aesthetics
 from saliency.training.state import (
     Progress,
     TrainingState,
@@ -106,6 +107,8 @@ def train(
     tasks = build_tasks(config, train_sets)
     weighting = build_weighting(config.weighting.name, tasks, config.weighting.fixed).to(found)
     network.to(found).to(memory_format=torch.channels_last)
+    both = config.model.saliency and config.model.aesthetics
+    anchor = FeatureAnchor(network) if both and config.train.feature_anchor else None
     if network.aesthetics is not None and not (run_dir / STATE).is_file():
         fit_aesthetics(network, preprocessing, train_sets.rated, config.model.ridge, found)
     state = TrainingState(
@@ -117,11 +120,18 @@ def train(
     )
     if (run_dir / STATE).is_file():
         load_state(run_dir / STATE, state)
-    elif config.train.self_labels and config.model.saliency and config.model.aesthetics:
-        state.self_labels = label_with_itself(network, preprocessing, train_sets.saliency, found)
-    loader = TrainingLoader(config, train_sets, preprocessing, state.self_labels)
+    loader = TrainingLoader(config, train_sets, preprocessing)
     run = _Run(
-        config, run_dir, state, tasks, loader, validation_sets, preprocessing, found, reporter
+        config,
+        run_dir,
+        state,
+        tasks,
+        anchor,
+        loader,
+        validation_sets,
+        preprocessing,
+        found,
+        reporter,
     )
     with reporter, _stop_requests() as stop:
         return run.to_end(stop)
@@ -175,6 +185,7 @@ class _Run:
         run_dir: Path,
         state: TrainingState,
         tasks: tuple[Task, ...],
+        anchor: FeatureAnchor | None,
         loader: TrainingLoader,
         validation_sets: LabelledSets,
         preprocessing: Preprocessing,
@@ -185,6 +196,7 @@ class _Run:
         self.run_dir = run_dir
         self.state = state
         self.tasks = tasks
+        self.anchor = anchor
         self.loader = loader
         self.validation_sets = validation_sets
         self.preprocessing = preprocessing
@@ -241,6 +253,11 @@ class _Run:
             output = state.network(batch.images, dataset_index)
         losses, present = mean_task_losses(self.tasks, output, batch)
         total: Tensor = state.weighting(losses, present)
+        values: dict[str, float] = {}
+        if self.anchor is not None and output.aesthetic_features is not None:
+            drift = self.anchor.loss(batch.images, output.aesthetic_features.float())
+            total = total + train.feature_anchor * drift
+            values["feature_drift"] = float(drift.detach())
         if not torch.isfinite(total):
             raise SaliencyError(
                 f"The loss should be finite. Found {float(total.detach())} at step "
@@ -251,7 +268,7 @@ class _Run:
         norms = clip_gradients(state.optimizer, train.clip_norm)
         state.optimizer.step()
         state.ema.update(state.network, step=state.progress.step)
-        values = {"loss": float(total.detach())}
+        values["loss"] = float(total.detach())
         values |= {f"gradient_norm/{branch}": norm for branch, norm in norms.items()}
         for task, loss, weight, here in zip(
             self.tasks, losses, state.weighting.current, present, strict=True

@@ -6,9 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from timm.utils import ModelEmaV3
@@ -53,7 +51,6 @@ class TrainingState:
     weighting: TaskWeighting
     optimizer: torch.optim.AdamW
     progress: Progress
-    self_labels: dict[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
 
 
 def save_state(path: Path, state: TrainingState, config: TrainingConfig) -> None:
@@ -67,10 +64,7 @@ def save_state(path: Path, state: TrainingState, config: TrainingConfig) -> None
     for index, moments in state.optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-    if state.self_labels:
-        tensors["self_labels"] = torch.from_numpy(np.stack(list(state.self_labels.values())))
     metadata = {
-        "self_labelled": json.dumps(list(state.self_labels)),
         "config": config.model_dump_json(),
         "progress": json.dumps(asdict(state.progress)),
         "random": json.dumps(_random_states()),
@@ -116,9 +110,6 @@ def load_state(path: Path, state: TrainingState) -> None:
         raise CheckpointError(
             f"{path} should hold the state of this network. Found a mismatch: {error}."
         ) from error
-    keys = [(str(name), str(image)) for name, image in json.loads(metadata["self_labelled"])]
-    labels = tensors["self_labels"].numpy() if keys else ()
-    state.self_labels = dict(zip(keys, labels, strict=True))
     state.progress = Progress(**json.loads(metadata["progress"]))
     _set_random_states(json.loads(metadata["random"]))
 

@@ -16,10 +16,27 @@ def test_the_affine_mean_and_the_mass_are_kept(low, high):
     assert (bins >= 0).all()
 
 
-def test_mass_lies_only_in_the_two_nearest_bins():
-    counts = [0, 0, 1, 0, 0, 0, 0]  # a 3 of 1..7 stands at 4 of 1..10; a 2 at 2.5
-    assert to_ten_bins(counts, 1, 7).nonzero()[0].tolist() == [3]
-    np.testing.assert_allclose(to_ten_bins([0, 1, 0, 0, 0, 0, 0], 1, 7)[1:3], [0.5, 0.5])
+def test_on_a_fine_scale_mass_lies_only_in_the_two_nearest_bins():
+    counts = np.zeros(19)  # 1..19: a step is half a bin
+    counts[3] = 1  # a 4 stands at 2.5
+    np.testing.assert_allclose(to_ten_bins(counts, 1, 19)[1:3], [0.5, 0.5])
+
+
+def test_a_coarse_rating_is_spread_over_its_cell():
+    bins = to_ten_bins([0, 0, 1, 0, 0, 0, 0], 1, 7)  # a 3 of 1..7 stands at 4 -+ .75
+    np.testing.assert_allclose(bins[2:5], [3 / 16, 5 / 8, 3 / 16], atol=1e-3)
+
+
+def test_even_votes_on_a_coarse_scale_leave_no_gaps():
+    bins = to_ten_bins([1] * 7, 1, 7)
+    assert np.ptp(bins[2:8]) < 1e-3  # at the ends, some mass stays on the last bins
+
+
+@pytest.mark.parametrize("end", [0, -1])
+def test_the_worst_and_the_best_rating_stay_at_the_ends(end):
+    counts = np.zeros(7)
+    counts[end] = 1
+    assert to_ten_bins(counts, 1, 7)[end] == 1
 
 
 def test_ten_ratings_stay_as_they_are():

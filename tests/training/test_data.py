@@ -204,10 +204,8 @@ def test_a_set_without_fixation_points_has_no_centre_bias(salicon_root):
     assert fit_center_bias(dataset) is None
 
 
-def loader(config, self_labels=()):
-    return TrainingLoader(
-        config, build_sets(config.data, "train", None), PREPROCESSING, dict(self_labels)
-    )
+def loader(config):
+    return TrainingLoader(config, build_sets(config.data, "train", None), PREPROCESSING)
 
 
 def assert_equal_batches(first, second):
@@ -269,20 +267,3 @@ def test_rated_images_use_the_neutral_priors(tiny_config):
     batch = next(iter(loader(tiny_config()).epoch(0)))
     assert (batch.dataset_index[batch.has_rating] == 0).all()
     assert (batch.dataset_index[~batch.has_rating] == 1).all()
-
-
-def test_a_self_label_is_given_to_its_own_image_alone(tiny_config):
-    config = tiny_config()
-    labels = np.eye(10, dtype=np.float32)
-    names = DrawnDataset(16, seed=0).ids
-    by_name = {("looked", names[3]): labels[3], ("rated", names[5]): labels[5]}
-    batches = list(loader(config, by_name).epoch(0))
-    votes = torch.cat([b.score_distribution[b.dataset_index == 1] for b in batches])
-    assert torch.equal(votes[votes.sum(dim=1) > 0], torch.from_numpy(labels[3:4]))
-
-
-def test_a_self_label_never_replaces_a_rating(tiny_config):
-    config = tiny_config()
-    rated = build_sets(config.data, "train", None).rated[0]
-    by_name = {("rated", image_id): np.eye(10, dtype=np.float32)[0] for image_id in rated.ids}
-    assert_equal_batches(loader(config, by_name).epoch(0), loader(config).epoch(0))

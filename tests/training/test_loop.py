@@ -164,8 +164,8 @@ class TestResuming:
         for name, tensor in content(whole / "last.safetensors")[0].items():
             assert torch.equal(tensor, often[name]), name
 
-    def test_without_self_labels_too(self, tiny_config, tmp_path):
-        config = tiny_config("train.self_labels=false")
+    def test_without_an_anchor_too(self, tiny_config, tmp_path):
+        config = tiny_config("train.feature_anchor=0")
         whole = run_to_the_end(config, tmp_path / "whole")
         run_dir = tmp_path / "stopped"
         train(config, run_dir, device="cpu", reporter=Interrupting(run_dir, 3))

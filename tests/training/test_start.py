@@ -8,7 +8,7 @@ from saliency.metrics import plcc
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
-from saliency.training.start import fit_aesthetics, label_with_itself
+from saliency.training.start import fit_aesthetics
 from saliency.types import SCORES
 
 CPU = torch.device("cpu")
@@ -30,17 +30,3 @@ def test_the_fitted_head_knows_its_training_images(network):
     assert (
         plcc(np.array(predicted), np.array([s.score_distribution @ SCORES for s in samples])) > 0.9
     )
-
-
-def test_self_labels_are_what_the_network_predicts_now(network):
-    looked = DrawnDataset(11, 0)
-    labels = label_with_itself(network, PREPROCESSING, (looked,), CPU)
-    predictor = Predictor(Checkpoint(network, PREPROCESSING, Card()), CPU)
-    expected = predictor.predict(looked[10].image).score_distribution
-    np.testing.assert_allclose(labels["drawn", looked.ids[10]], expected, atol=1e-5)
-    assert len(labels) == 11
-
-
-def test_images_with_ratings_get_no_self_label(network):
-    rated = DrawnDataset(3, 0, rated=True)
-    assert label_with_itself(network, PREPROCESSING, (rated,), CPU) == {}

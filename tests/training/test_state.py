@@ -46,7 +46,6 @@ def used_state(config):
     state.optimizer.step()
     state.ema.update(state.network)
     state.progress = Progress(3, 14, 2, 0.5, 2, {"loss": 0.1 + 0.2}, finished=True)
-    state.self_labels = {("looked", "a b.png"): torch.rand(10).numpy()}
     return state
 
 
@@ -92,14 +91,6 @@ def test_a_start_without_any_score_comes_back(tmp_path, config):
     other = fresh_state(config)
     load_state(tmp_path / "state.safetensors", other)
     assert other.progress.best_score == float("-inf")
-
-
-def test_self_labels_come_back(path, used_state, config):
-    state = fresh_state(config)
-    load_state(path, state)
-    assert {key: label.tolist() for key, label in state.self_labels.items()} == {
-        key: label.tolist() for key, label in used_state.self_labels.items()
-    }
 
 
 def test_random_numbers_go_on_where_they_were(tmp_path, used_state, config):
