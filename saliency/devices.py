@@ -5,6 +5,11 @@ import torch
 from saliency.errors import DeviceError
 
 
+def use_one_thread() -> None:
+    """Compute each image on one core, for callers that compute several at once."""
+    torch.set_num_threads(1)
+
+
 def resolve_device(name: str = "auto") -> torch.device:
     """Return the device called `name`; asking for one that is absent is an error.
 

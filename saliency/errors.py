@@ -31,3 +31,7 @@ class CheckpointError(SaliencyError):
 
 class DeviceError(SaliencyError):
     """The requested device is not there."""
+
+
+class InsightError(SaliencyError):
+    """A question about a prediction makes no sense: a box beside the photo, an odd aspect."""

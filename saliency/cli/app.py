@@ -9,7 +9,7 @@ import typer
 
 from saliency import __version__
 from saliency.allocator import keep_freed_memory
-from saliency.cli import evaluate, experiment, info, predict, train
+from saliency.cli import crop, evaluate, experiment, info, predict, regions, train
 from saliency.cli.console import stderr
 from saliency.errors import SaliencyError
 
@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("predict")(predict.predict)
+app.command("regions")(regions.regions)
+app.command("crop")(crop.crop)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.command("info")(info.info)

@@ -1,0 +1,221 @@
+"""Where does attention go in this photo, and is it gathered or spread?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.errors import InsightError
+from saliency.insights.attention import coarsen, fit_grid, to_grid
+from saliency.insights.boxes import Point
+
+GRID_SIDE = 96
+"""Cells along the longer side where points are sought: a cell is about a third of a degree."""
+
+SMOOTHING = 0.015
+"""Standard deviation of the blur before points are sought, as a share of the longer side."""
+
+MIN_PROMINENCE = 0.15
+"""How far, as a share of its height, a peak should rise above the pass to a higher one."""
+
+MIN_SHARE = 0.03
+"""Share of attention below which a point is not worth a mention."""
+
+TOP_OF_PEAK = 0.8
+"""A point lies in the middle of what is at least so high, as a share of its peak."""
+
+ENTROPY_SIDE = 32
+"""Cells along both sides for the entropy."""
+
+TOP_AREA = 0.1
+"""The part of the area that `concentration` speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class FocalPoint:
+    """A place that attention gathers around.
+
+    Attributes:
+        x: Pixels from the left edge, 0..W.
+        y: Pixels from the top edge, 0..H.
+        share: Of all attention, `MIN_SHARE`..1: what lies nearer to this peak than to another,
+            going uphill.
+    """
+
+    x: float
+    y: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class SaliencySummary:
+    """A density in a few numbers, none of which depends on the photo's size.
+
+    Attributes:
+        focal_points: By share, the greatest first; not the order in which people look. Their
+            shares sum to at most 1. An even density has none.
+        entropy: 0 (all attention in one of 32 x 32 cells) to 1 (even): Shannon entropy over that
+            of the even density.
+        concentration: Share of attention in the most attended tenth of the area, .1..1.
+        center_of_mass: Mean place of attention, in pixels.
+    """
+
+    focal_points: tuple[FocalPoint, ...]
+    entropy: float
+    concentration: float
+    center_of_mass: Point
+
+
+def summarize(density: NDArray[np.floating], max_points: int = 5) -> SaliencySummary:
+    """Say where attention gathers and how much.
+
+    Note:
+        Points, concentration and centre are read from a grid of at most 96 cells a side, which
+        places them to about half a cell, .5 % of the longer side.
+
+    Args:
+        density: (H, W), >= 0, at the photo's own size.
+        max_points: The most focal points to name, >= 1.
+
+    Raises:
+        InsightError: `max_points` is below 1, or `density` is no density.
+    """
+    if max_points < 1:
+        raise InsightError(f"`max_points` should be at least 1. Found {max_points}.")
+    coarse = coarsen(density)
+    height, width = density.shape
+    cells = to_grid(coarse, fit_grid((height, width), GRID_SIDE))
+    per_cell = Point(width / cells.shape[1], height / cells.shape[0])
+    center = _center_of_mass(cells)
+    points = [
+        FocalPoint(at.x * per_cell.x, at.y * per_cell.y, share)
+        for at, share in _find_points(cells)
+        if share >= MIN_SHARE
+    ]
+    points.sort(key=lambda point: (-point.share, point.y, point.x))
+    return SaliencySummary(
+        focal_points=tuple(points[:max_points]),
+        entropy=_to_entropy(to_grid(coarse, (ENTROPY_SIDE, ENTROPY_SIDE))),
+        concentration=_to_concentration(cells),
+        center_of_mass=Point(center.x * per_cell.x, center.y * per_cell.y),
+    )
+
+
+def _to_entropy(cells: NDArray[np.float64]) -> float:
+    """Return -sum p log p over log n, 0..1, with 0 log 0 = 0."""
+    held = cells[cells > 0]
+    entropy = -float(held @ np.log(held)) / float(np.log(cells.size))
+    return min(max(entropy, 0.0), 1.0)
+
+
+def _to_concentration(cells: NDArray[np.float64]) -> float:
+    """Return the share in the `TOP_AREA` most attended cells; of the last of them, a part."""
+    descending = np.sort(cells, axis=None)[::-1]
+    reached = np.concatenate([[0.0], descending.cumsum()])
+    at_top = float(np.interp(TOP_AREA * cells.size, np.arange(cells.size + 1), reached))
+    return min(max(at_top, TOP_AREA), 1.0)
+
+
+def _center_of_mass(weights: NDArray[np.float64]) -> Point:
+    """Return the mean place, in cells from the top-left corner."""
+    rows, columns = weights.shape
+    total = weights.sum()
+    x = float(weights.sum(axis=0) @ (np.arange(columns) + 0.5) / total)
+    y = float(weights.sum(axis=1) @ (np.arange(rows) + 0.5) / total)
+    return Point(x, y)
+
+
+def _find_points(cells: NDArray[np.float64]) -> list[tuple[Point, float]]:
+    """Return place, in cells, and share of each peak that stands out, in no order."""
+    sigma = SMOOTHING * max(cells.shape)
+    smooth = cv2.GaussianBlur(cells, (0, 0), sigmaX=sigma, borderType=cv2.BORDER_REFLECT)
+    # Rounded, so that a plateau is one and not the peaks of its rounding errors.
+    heights = np.round(np.asarray(smooth).reshape(cells.shape) / smooth.max(), 6)
+    if heights.min() > 1 - MIN_PROMINENCE:
+        return []
+    basins = _merge_ripples(heights, _climb(heights))
+    points = []
+    for basin in np.unique(basins):
+        member = basins == basin
+        height = heights[member].max()
+        top = np.where(member, heights - TOP_OF_PEAK * height, 0).clip(min=0)
+        if height > 0:
+            points.append((_center_of_mass(top), float(cells[member].sum())))
+    return points
+
+
+def _climb(heights: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Label each cell with the peak that steepest ascent leads to.
+
+    Among equal heights the later cell, row by row, counts as the higher one: a plateau ends up
+    at one cell, and the result is always the same.
+
+    Returns:
+        (h, w) labels 0..N-1, by place of the peak.
+    """
+    rows, columns = heights.shape
+    index = np.arange(heights.size).reshape(rows, columns)
+    order = np.empty(heights.size, np.intp)
+    order[np.argsort(heights, axis=None, kind="stable")] = index.ravel()
+    padded = np.pad(order.reshape(rows, columns), 1, constant_values=-1)
+    best = order.reshape(rows, columns).copy()
+    for down in range(3):
+        for right in range(3):
+            np.maximum(best, padded[down : down + rows, right : right + columns], out=best)
+    at_order = np.empty_like(order)
+    at_order[order] = index.ravel()
+    uphill = at_order[best].ravel()
+    while not np.array_equal(further := uphill[uphill], uphill):
+        uphill = further
+    _, labels = np.unique(uphill, return_inverse=True)
+    return labels.reshape(rows, columns)
+
+
+def _merge_ripples(heights: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Give each basin whose peak barely rises above its highest pass to the one beyond it.
+
+    The least prominent goes first, so a ripple joins the hill that it lies on.
+
+    Source: Grimaud, A new measure of contrast: the dynamics, SPIE 1992; here relative to the
+    peak's height.
+    """
+    count = int(labels.max()) + 1
+    peaks = np.zeros(count)
+    np.maximum.at(peaks, labels, heights)
+    passes = _find_passes(heights, labels, count)
+    owner = np.arange(count)
+    for _ in range(count - 1):
+        highest = passes.max(axis=1)
+        # Zero-height basins have no prominence; merged ones are out of the race.
+        prominence = np.where(highest >= 0, 1 - highest / np.maximum(peaks, 1e-12), np.inf)
+        lowest = int(prominence.argmin())
+        if prominence[lowest] >= MIN_PROMINENCE:
+            break
+        beyond = int(passes[lowest].argmax())
+        owner[owner == lowest] = beyond
+        peaks[beyond] = max(peaks[beyond], peaks[lowest])
+        passes[beyond] = np.maximum(passes[beyond], passes[lowest])
+        passes[:, beyond] = passes[beyond]
+        passes[lowest] = passes[:, lowest] = -1
+        passes[beyond, beyond] = -1
+    return owner[labels]
+
+
+def _find_passes(
+    heights: NDArray[np.float64], labels: NDArray[np.intp], count: int
+) -> NDArray[np.float64]:
+    """Return (N, N) the highest pass between each two basins, -1 where they do not touch."""
+    passes = np.full((count, count), -1.0)
+    rows, columns = heights.shape
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        here = np.s_[: rows - down, max(0, -right) : columns - max(0, right)]
+        there = np.s_[down:, max(0, right) : columns + min(0, right)]
+        apart = labels[here] != labels[there]
+        one, other = labels[here][apart], labels[there][apart]
+        height = np.minimum(heights[here], heights[there])[apart]
+        np.maximum.at(passes, (one, other), height)
+        np.maximum.at(passes, (other, one), height)
+    return passes

@@ -1,0 +1,1 @@
+"""The HTTP service: `saliency` behind FastAPI and uvicorn, with a web page on `/`."""

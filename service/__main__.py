@@ -1,0 +1,5 @@
+"""`python -m service` is `saliency-serve`."""
+
+from service.cli import main
+
+main()

@@ -1,0 +1,416 @@
+"""The routes below `/v1`: read, ask, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from io import BytesIO
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request, Response
+from numpy.typing import NDArray
+
+from saliency.errors import SaliencyError
+from saliency.insights import (
+    AspectRatio,
+    Box,
+    measure_regions,
+    propose_crops,
+    rank_crops,
+    summarize,
+)
+from saliency.rendering import encode_png, to_heatmap, to_overlay, to_saliency_map
+from saliency.types import Prediction
+from service.deadlines import while_wanted
+from service.inference import Inference, Predicted, Timing
+from service.negotiation import negotiate
+from service.problems import Problem, describe, to_problem
+from service.schemas import (
+    BatchBody,
+    BatchItem,
+    Computation,
+    CropBody,
+    CropsBody,
+    FocalPointBody,
+    Limits,
+    ModelBody,
+    ModelName,
+    Point,
+    PredictionBody,
+    RegionBody,
+    RegionsBody,
+    SaliencyBody,
+    Timings,
+)
+from service.settings import Settings
+from service.uploads import RAW_TYPES, Form, Upload, read_form
+
+JSON, PNG, NPY = "application/json", "image/png", "application/x-npy"
+MAX_BOXES = 1000
+MAX_ASPECTS = 10
+CROP_CANDIDATES = 6
+"""Crops an aspect ratio whose beauty is looked at."""
+
+Render = Literal["overlay", "heatmap", "map"]
+R = TypeVar("R")
+
+
+class Service:
+    """What the routes share.
+
+    Attributes:
+        inference: The Predictor behind its queue.
+        settings: The operator's.
+        model: Answer of `GET /v1/model`.
+    """
+
+    def __init__(self, inference: Inference, settings: Settings, sha256: str) -> None:
+        self.inference = inference
+        self.settings = settings
+        predictor = inference.predictor
+        card = predictor.card
+        self.model = ModelBody(
+            name="aesthetic-saliency",
+            version=card.version,
+            sha256=sha256,
+            license=card.license,
+            commit=card.commit,
+            data=list(card.data),
+            metrics={name: dict(values) for name, values in card.metrics.items()},
+            architecture=asdict(predictor.network.architecture),
+            preprocessing=asdict(predictor.preprocessing),
+            device=str(predictor.device),
+            precision=predictor.precision,
+            limits=Limits(
+                max_bytes=settings.max_bytes,
+                max_pixels=settings.max_pixels,
+                max_images=settings.max_images,
+                max_boxes=MAX_BOXES,
+            ),
+        )
+
+    async def answer(
+        self, request: Request, field: str, work: Callable[[Form], Coroutine[Any, Any, R]]
+    ) -> R:
+        """Admit a request, read it, and work on it while its client waits and time is left.
+
+        Raises:
+            Problem: 408 where the upload takes longer than the whole answer may.
+            TimeoutError: The time is up.
+        """
+        several = field == "images"
+        settings = self.settings
+        async with self.inference.admit(1), asyncio.timeout(settings.timeout_s) as limit:
+            try:
+                form = await read_form(
+                    request,
+                    field,
+                    max_bytes=settings.max_bytes,
+                    max_images=settings.max_images if several else 1,
+                    raw=not several,
+                )
+            except asyncio.CancelledError:
+                if limit.expired():
+                    raise Problem(
+                        408,
+                        "upload_timeout",
+                        f"The body should arrive within {settings.timeout_s:g} s.",
+                    ) from None
+                raise
+            async with self.inference.admit(len(form.images) - 1):
+                return await while_wanted(request, work(form))
+
+    def computation(self, timing: Timing) -> dict[str, Any]:
+        """Return the fields of `Computation`."""
+        return Computation(
+            model=ModelName(name=self.model.name, version=self.model.version),
+            device=self.model.device,
+            timings=Timings(**timing.to_ms()),
+        ).model_dump()
+
+    async def density_of(self, upload: Upload, timing: Timing) -> tuple[Predicted, Any]:
+        """Predict, and insist on a density.
+
+        Raises:
+            Problem: 400 where the weights have no saliency decoder.
+        """
+        predicted = await self.inference.predict(upload.data, timing)
+        return predicted, _density(predicted.prediction)
+
+
+def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, None]]) -> APIRouter:
+    """Return the routes below `/v1`, behind `gate`."""
+    inference = service.inference
+    api = APIRouter(
+        prefix="/v1", dependencies=[Depends(gate)], responses=describe(401, 429), tags=["v1"]
+    )
+    about_an_image = describe(400, 408, 413, 415, 422, 503, 504)
+
+    @api.post(
+        "/predict",
+        response_model=PredictionBody,
+        responses={
+            200: {
+                "description": "The prediction, as `Accept` asks.",
+                "content": {
+                    PNG: {"schema": {"type": "string", "format": "binary"}},
+                    NPY: {"schema": {"type": "string", "format": "binary"}},
+                },
+            },
+            **describe(406),
+            **about_an_image,
+        },
+        openapi_extra=_image_body("image"),
+    )
+    async def predict(
+        request: Request,
+        render: Annotated[Render, Query(description="what an image/png shows")] = "overlay",
+        bits: Annotated[Literal[8, 16], Query(description="of a `render=map`")] = 8,
+        with_map: Annotated[
+            Literal[8, 16] | None, Query(alias="map", description="bits of a map in the JSON")
+        ] = None,
+    ) -> Response:
+        """Predict where people look and how good a photo looks.
+
+        `Accept: application/json` for numbers, `image/png` for a picture (`render=overlay`,
+        `heatmap` or `map`), `application/x-npy` for the density: (H, W) float32, sums to 1.
+        """
+        media_type = negotiate(request.headers.get("accept"), (JSON, PNG, NPY))
+
+        async def work(form: Form) -> Response:
+            timing = Timing()
+            predicted = await inference.predict(form.images[0].data, timing)
+            prediction = predicted.prediction
+            if media_type == JSON:
+                made = await inference.run("render", timing, _describe, prediction, with_map)
+                body = PredictionBody(**made, **service.computation(timing))
+                return Response(body.model_dump_json(), media_type=JSON)
+            density = _density(prediction)
+            if media_type == NPY:
+                data = await inference.run("render", timing, _to_npy, density)
+            else:
+                data = await inference.run(
+                    "render", timing, _draw, predicted.image, density, render, bits
+                )
+            return Response(data, media_type=media_type)
+
+        return await service.answer(request, "image", work)
+
+    @api.post(
+        "/predict/batch",
+        response_model=BatchBody,
+        responses=about_an_image,
+        openapi_extra=_image_body("images"),
+    )
+    async def predict_batch(request: Request) -> BatchBody:
+        """Predict several images; each gets its result or its error, in the order sent."""
+
+        async def work(form: Form) -> BatchBody:
+            return BatchBody(results=await asyncio.gather(*map(one, form.images)))
+
+        async def one(upload: Upload) -> BatchItem:
+            timing = Timing()
+            try:
+                predicted = await inference.predict(upload.data, timing)
+                made = await inference.run("render", timing, _describe, predicted.prediction, None)
+            except SaliencyError as error:
+                return BatchItem(name=upload.name, prediction=None, error=to_problem(error).body())
+            body = PredictionBody(**made, **service.computation(timing))
+            return BatchItem(name=upload.name, prediction=body, error=None)
+
+        return await service.answer(request, "images", work)
+
+    @api.post(
+        "/regions",
+        response_model=RegionsBody,
+        responses=about_an_image,
+        openapi_extra=_image_body(
+            "image", boxes={"type": "string", "example": "[[100, 50, 200, 120]]"}
+        ),
+    )
+    async def regions(
+        request: Request,
+        box: Annotated[list[str], Query(description="x,y,width,height in pixels; repeat it")] = [],  # noqa: B006  # FastAPI copies it
+    ) -> RegionsBody:
+        """Measure how much of the attention each box gets.
+
+        Boxes come as `box=x,y,width,height` in the query or, in a form, as JSON in its field
+        `boxes`: [[x, y, width, height], ...]. What lies outside the photo is cut off.
+        """
+
+        async def work(form: Form) -> RegionsBody:
+            boxes = _read_boxes(box, form.fields.get("boxes", []))
+            timing = Timing()
+            predicted, density = await service.density_of(form.images[0], timing)
+            found = await inference.run("render", timing, measure_regions, density, boxes)
+            bodies = [
+                RegionBody(
+                    box=(r.box.x, r.box.y, r.box.width, r.box.height),
+                    share=r.share,
+                    share_per_area=r.share_per_area,
+                    peak=r.peak,
+                    peak_at=Point(x=r.peak_at[0], y=r.peak_at[1]),
+                    rank=r.rank,
+                )
+                for r in found
+            ]
+            return RegionsBody(
+                image_size=predicted.prediction.image_size,
+                regions=bodies,
+                **service.computation(timing),
+            )
+
+        return await service.answer(request, "image", work)
+
+    @api.post(
+        "/crops",
+        response_model=CropsBody,
+        responses=about_an_image,
+        openapi_extra=_image_body("image"),
+    )
+    async def crops(
+        request: Request,
+        aspect: Annotated[
+            list[str],
+            Query(description="width:height; repeat it", max_length=MAX_ASPECTS),
+        ] = ["1:1", "4:5", "16:9"],  # noqa: B006  # FastAPI copies it
+        count: Annotated[int, Query(ge=1, le=CROP_CANDIDATES, description="per aspect")] = 3,
+    ) -> CropsBody:
+        """Suggest crops, best first: by the attention they keep and by their own score."""
+
+        async def work(form: Form) -> CropsBody:
+            aspects = [AspectRatio.parse(text) for text in aspect]
+            timing = Timing()
+            predicted, density = await service.density_of(form.images[0], timing)
+            bodies: list[CropBody] = []
+            for ratio in aspects:
+                proposed = await inference.run(
+                    "render", timing, propose_crops, density, ratio, CROP_CANDIDATES
+                )
+                parts = [predicted.image[crop.box.pixels] for crop in proposed]
+                seen = await asyncio.gather(*(inference.predict(p, timing) for p in parts))
+                ranked = rank_crops(proposed, [s.prediction.score for s in seen], count)
+                bodies += [
+                    CropBody(
+                        aspect=str(c.aspect),
+                        box=(int(c.box.x), int(c.box.y), int(c.box.width), int(c.box.height)),
+                        kept_attention=c.kept_attention,
+                        score=c.score,
+                        rank=c.rank,
+                    )
+                    for c in ranked
+                ]
+            return CropsBody(
+                image_size=predicted.prediction.image_size,
+                score=predicted.prediction.score,
+                crops=bodies,
+                **service.computation(timing),
+            )
+
+        return await service.answer(request, "image", work)
+
+    @api.get("/model", response_model=ModelBody)
+    async def model() -> ModelBody:
+        """Return what the weights are, how well they do, and what this service accepts."""
+        return service.model
+
+    return api
+
+
+def _density(prediction: Prediction) -> NDArray[np.float32]:
+    if prediction.density is None:
+        raise Problem(
+            400, "bad_request", "These weights have no saliency decoder; ask for the score alone."
+        )
+    return prediction.density
+
+
+def _describe(prediction: Prediction, map_bits: Literal[8, 16] | None) -> dict[str, Any]:
+    """Return the fields of `PredictionBody` that depend on the prediction."""
+    distribution = prediction.score_distribution
+    saliency = encoded = None
+    if prediction.density is not None:
+        summary = summarize(prediction.density)
+        x, y = summary.center_of_mass
+        saliency = SaliencyBody(
+            focal_points=[
+                FocalPointBody(x=p.x, y=p.y, share=p.share) for p in summary.focal_points
+            ],
+            entropy=summary.entropy,
+            concentration=summary.concentration,
+            center_of_mass=Point(x=x, y=y),
+        )
+        if map_bits is not None:
+            drawn = to_saliency_map(prediction.density, bits=map_bits)
+            encoded = base64.b64encode(encode_png(drawn)).decode()
+    return {
+        "image_size": prediction.image_size,
+        "score": prediction.score,
+        "score_std": prediction.score_std,
+        "score_distribution": None if distribution is None else distribution.tolist(),
+        "saliency": saliency,
+        "map": encoded,
+    }
+
+
+def _draw(
+    image: NDArray[np.uint8], density: NDArray[np.float32], render: Render, bits: Literal[8, 16]
+) -> bytes:
+    if render == "map":
+        return encode_png(to_saliency_map(density, bits=bits))
+    return encode_png(to_overlay(image, density) if render == "overlay" else to_heatmap(density))
+
+
+def _to_npy(density: NDArray[np.float32]) -> bytes:
+    file = BytesIO()
+    np.save(file, density, allow_pickle=False)
+    return file.getvalue()
+
+
+def _read_boxes(in_query: list[str], in_form: list[str]) -> list[Box]:
+    """Return the boxes of a request; each source may name some.
+
+    Raises:
+        Problem: None, too many, or not in either form.
+    """
+    boxes = [Box.parse(text) for text in in_query[: MAX_BOXES + 1]]
+    for text in in_form:
+        try:
+            rows = json.loads(text)
+            boxes += [Box(*map(float, row)) for row in rows[: MAX_BOXES + 1]]
+        except (ValueError, TypeError, RecursionError, OverflowError) as error:
+            raise Problem(
+                400,
+                "bad_request",
+                "`boxes` should be JSON such as [[x, y, width, height], ...]. "
+                f"Found {text[:100]!r}.",
+            ) from error
+    if not 1 <= len(boxes) <= MAX_BOXES:
+        found = "none" if not boxes else f"more than {MAX_BOXES}"
+        raise Problem(
+            400, "bad_request", f"A request should name 1 to {MAX_BOXES} boxes. Found {found}."
+        )
+    return boxes
+
+
+def _image_body(field: str, **more: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI request body: a form, or (for one image) its bytes."""
+    binary = {"type": "string", "format": "binary"}
+    several = field == "images"
+    images = {"type": "array", "items": binary, "minItems": 1} if several else binary
+    content: dict[str, Any] = {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {field: images, **more},
+                "required": [field],
+            }
+        }
+    }
+    if not several:
+        content |= {media_type: {"schema": binary} for media_type in RAW_TYPES}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,79 @@
+"""`saliency-serve`: settings, weights, uvicorn."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from saliency.allocator import keep_freed_memory
+from saliency.devices import use_one_thread
+from saliency.errors import SaliencyError
+from saliency.predictor import Predictor
+from service.app import create_app
+from service.security import new_key
+from service.settings import load_settings
+from service.telemetry import configure_logging
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; this machine alone if not given.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="8000 if not given; 0 takes a free one.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", "-w", help="A checkpoint; the released one if not given."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", "-d", help="auto, cpu, cuda, cuda:N or mps.")
+    ] = None,
+    make_key: Annotated[
+        bool, typer.Option("--new-key", help="Print a new API key and its hash, and stop.")
+    ] = False,
+) -> None:
+    """Serve saliency maps and aesthetic scores over HTTP, with a web page on `/`.
+
+    Everything else is set in the environment: SALIENCY_API_KEYS, SALIENCY_AUTH, SALIENCY_THREADS,
+    SALIENCY_MAX_BYTES, SALIENCY_MAX_PIXELS, SALIENCY_TIMEOUT_S, SALIENCY_QUEUE_LENGTH,
+    SALIENCY_LOG_FORMAT and the others that the README lists.
+
+    **Example:** `saliency-serve --port 8000`, then open http://127.0.0.1:8000
+    """
+    if make_key:
+        key, hashed = new_key()
+        print(f"key (give it to the client): {key}\nSALIENCY_API_KEYS={hashed}")
+        return
+    settings = load_settings(host=host, port=port, weights=weights, device=device)
+    configure_logging(settings.log_format)
+    # Damaged EXIF says nothing against a photo's pixels, and many photos have some.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    keep_freed_memory()
+    predictor = Predictor.load(settings.weights, settings.device, settings.precision)
+    if predictor.device.type == "cpu":
+        use_one_thread()
+    uvicorn.run(
+        create_app(settings, predictor),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_s,
+    )
+
+
+def main() -> None:
+    """Run the service; an error that the operator can mend is one line and exit code 1."""
+    try:
+        app()
+    except SaliencyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,158 @@
+/**
+ * Paints a scene: photo and attention, mixed as a view says.
+ *
+ * Every view is linear in the pixels: out = photo * a[level] + second * b[level] + c[level], where
+ * level is the attention 0..255 and second another picture of the same size (the photo in grey or
+ * blurred). So a view is three small tables, and one loop paints them all while a slider moves.
+ *
+ * @typedef {import('./photo.js').Scene} Scene
+ * @typedef {'overlay' | 'heat' | 'fog' | 'focal'} View
+ * @typedef {object} Look
+ * @property {View} view
+ * @property {string} colors name of a colour map
+ * @property {number} strength 0 the bare photo .. 1
+ */
+import { colorTable } from './colormaps.js';
+
+const FOG_LIGHT = 0.3;
+const FOG_GRAIN = 48; // blurred pictures are drawn from 1/48 of the longer side
+const secondPictures = new WeakMap(); // scene -> { grey, blurred }, made when first needed
+
+/**
+ * @param {HTMLCanvasElement} canvas takes on the scene's size
+ * @param {Scene} scene
+ * @param {Look} look
+ */
+export function paint(canvas, scene, look) {
+  if (canvas.width !== scene.width || canvas.height !== scene.height) {
+    canvas.width = scene.width;
+    canvas.height = scene.height;
+  }
+  const context = canvas.getContext('2d');
+  const output = new ImageData(scene.width, scene.height);
+  if (scene.attention) {
+    const second = secondPicture(scene, look.view === 'fog' ? 'blurred' : 'grey');
+    mix(output.data, scene.photo, second, scene.attention, tables(look));
+  } else {
+    output.data.set(scene.photo);
+  }
+  context.putImageData(output, 0, 0);
+  if (scene.overlay && look.view === 'overlay') {
+    context.globalAlpha = look.strength;
+    context.drawImage(scene.overlay, 0, 0, scene.width, scene.height);
+    context.globalAlpha = 1;
+  }
+}
+
+/** Paint the scale from no attention to the peak. @param {HTMLCanvasElement} canvas */
+export function paintLegend(canvas, colors) {
+  const context = canvas.getContext('2d');
+  const table = colorTable(colors);
+  const scale = new ImageData(256, 1);
+  for (let level = 0; level < 256; level += 1) {
+    scale.data.set([...table.subarray(level * 3, level * 3 + 3), 255], level * 4);
+  }
+  canvas.width = 256;
+  canvas.height = 1;
+  context.putImageData(scale, 0, 0);
+}
+
+function mix(output, photo, second, attention, { a, b, c }) {
+  for (let pixel = 0, i = 0; i < output.length; pixel += 1, i += 4) {
+    const level = attention[pixel] * 3;
+    output[i] = photo[i] * a[level] + second[i] * b[level] + c[level];
+    output[i + 1] = photo[i + 1] * a[level + 1] + second[i + 1] * b[level + 1] + c[level + 1];
+    output[i + 2] = photo[i + 2] * a[level + 2] + second[i + 2] * b[level + 2] + c[level + 2];
+    output[i + 3] = 255;
+  }
+}
+
+/** @param {Look} look */
+function tables({ view, colors, strength }) {
+  const rows = { overlay: overlayRow, heat: heatRow, fog: fogRow, focal: focalRow }[view];
+  const table = colorTable(colors);
+  const a = new Float32Array(256 * 3);
+  const b = new Float32Array(256 * 3);
+  const c = new Float32Array(256 * 3);
+  for (let i = 0; i < 256 * 3; i += 1) {
+    const level = Math.floor(i / 3) / 255;
+    const [photo, second, light] = rows(level, (exponent) => lightAt(table, level, exponent, i % 3));
+    a[i] = 1 - strength + strength * photo;
+    b[i] = strength * second;
+    c[i] = strength * light * 255;
+  }
+  return { a, b, c };
+}
+
+function lightAt(table, level, exponent, channel) {
+  return table[Math.round(level ** exponent * 255) * 3 + channel] / 255;
+}
+
+/**
+ * The photo glows where people look and is dim and nearly grey elsewhere: at full strength and in
+ * inferno the picture that `saliency predict` writes. The power lifts second and third places of
+ * interest, which a peak would hide; light adds to the photo as two projectors do.
+ */
+function overlayRow(level, color) {
+  const glow = level ** 0.75;
+  // Colour maps that begin in blue would tint the unseen parts too; theirs fades in.
+  const light = 0.7 * color(0.75) * Math.min(1, 6 * glow);
+  const photo = 0.2 + glow * (0.9 - 0.2);
+  const grey = 0.45 * (1 - glow);
+  return [photo * (1 - light), grey * (1 - light), light];
+}
+
+function heatRow(level, color) {
+  return [0, 0, color(1)];
+}
+
+function fogRow(level) {
+  const t = Math.min(1, Math.max(0, (level - 0.04) / 0.41));
+  const seen = t * t * (3 - 2 * t); // smooth at both ends: a hard edge would draw the eye
+  return [seen, FOG_LIGHT * (1 - seen), 0];
+}
+
+/** Dim and grey, so that the circles on it stand out. */
+function focalRow() {
+  return [0.35, 0.3, 0];
+}
+
+function secondPicture(scene, kind) {
+  const made = secondPictures.get(scene) ?? {};
+  made[kind] ??= kind === 'grey' ? toGrey(scene.photo) : toBlurred(scene);
+  secondPictures.set(scene, made);
+  return made[kind];
+}
+
+function toGrey(photo) {
+  const grey = new Uint8ClampedArray(photo.length);
+  for (let i = 0; i < photo.length; i += 4) {
+    const value = 0.299 * photo[i] + 0.587 * photo[i + 1] + 0.114 * photo[i + 2];
+    grey.fill(value, i, i + 3);
+  }
+  return grey;
+}
+
+/**
+ * Blur by halving and doubling, each step smoothed: `context.filter` is missing in Safari, and one
+ * step to the smallest size and back would show its squares.
+ */
+function toBlurred({ photo, width, height }) {
+  const start = new OffscreenCanvas(width, height);
+  start.getContext('2d').putImageData(new ImageData(photo, width, height), 0, 0);
+  const sizes = [[width, height]];
+  while (Math.max(...sizes.at(-1)) > FOG_GRAIN) {
+    sizes.push(sizes.at(-1).map((side) => Math.max(1, Math.round(side / 2))));
+  }
+  const steps = [...sizes.slice(1), ...sizes.slice(0, -1).reverse()];
+  const blurred = steps.reduce(resize, start);
+  return blurred.getContext('2d').getImageData(0, 0, width, height).data;
+}
+
+function resize(canvas, [width, height]) {
+  const resized = new OffscreenCanvas(width, height);
+  const context = resized.getContext('2d');
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(canvas, 0, 0, width, height);
+  return resized;
+}

@@ -1,0 +1,139 @@
+"""From a request to the bytes of its images, within limits, whatever the client sends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from fastapi import Request
+from python_multipart.exceptions import MultipartParseError
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from service.problems import Problem
+
+IMAGE_TYPES = tuple(
+    f"image/{kind}"
+    for kind in ("jpeg", "png", "webp", "tiff", "bmp", "x-ms-bmp", "gif", "heic", "heif")
+)
+RAW_TYPES = (*IMAGE_TYPES, "application/octet-stream")
+MAX_FIELDS = 20
+MAX_FIELD_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One image as sent; its name is only repeated, never used as a path."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a body holds: images, and text fields beside them, each name with its values."""
+
+    images: tuple[Upload, ...]
+    fields: dict[str, list[str]]
+
+
+async def read_form(
+    request: Request, field: str, *, max_bytes: int, max_images: int = 1, raw: bool = True
+) -> Form:
+    """Read a multipart body, or one that is the image itself.
+
+    Args:
+        request: Its body unread.
+        field: Name of the form field that holds images.
+        max_bytes: Of the whole body.
+        max_images: Images in the field.
+        raw: Whether a body may be the image itself.
+
+    Raises:
+        Problem: 400 without an image or for a broken form, 413 for too many bytes or images,
+            415 for another content type.
+    """
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    _check_announced(request, max_bytes)
+    if media_type == "multipart/form-data":
+        form = await _read_multipart(request, max_bytes, max_images)
+        images = tuple(
+            [
+                Upload(part.filename or "", await part.read())
+                for part in form.getlist(field)
+                if isinstance(part, UploadFile)
+            ]
+        )
+        if not images:
+            raise Problem(
+                400,
+                "bad_request",
+                f"The form should have a file in its field `{field}`. Found none.",
+            )
+        texts = {
+            name: [value for value in form.getlist(name) if isinstance(value, str)] for name in form
+        }
+        await form.close()
+        return Form(images, texts)
+    if raw and media_type in RAW_TYPES:
+        data = await _read_body(request, max_bytes)
+        if not data:
+            raise Problem(400, "bad_request", "The body should be an image. Found 0 bytes.")
+        return Form((Upload("", data),), {})
+    wanted = ["multipart/form-data", *(RAW_TYPES if raw else ())]
+    raise Problem(
+        415,
+        "unsupported_media_type",
+        f"`Content-Type` should be one of {', '.join(wanted)}. Found {media_type[:100]!r}.",
+    )
+
+
+def _check_announced(request: Request, max_bytes: int) -> None:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > max_bytes:
+        raise _too_large(max_bytes)
+
+
+async def _read_body(request: Request, max_bytes: int) -> bytes:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > max_bytes:
+            raise _too_large(max_bytes)
+    return bytes(data)
+
+
+async def _read_multipart(request: Request, max_bytes: int, max_images: int) -> FormData:
+    seen = 0
+
+    async def limited() -> AsyncGenerator[bytes, None]:
+        nonlocal seen
+        async for chunk in request.stream():
+            seen += len(chunk)
+            if seen > max_bytes:
+                raise _too_large(max_bytes)
+            yield chunk
+
+    parser = MultiPartParser(
+        request.headers,
+        limited(),
+        max_files=max_images,
+        max_fields=MAX_FIELDS,
+        max_part_size=MAX_FIELD_BYTES,
+    )
+    # In memory up to the body's own limit: nothing of a client's photo touches the disk.
+    parser.spool_max_size = max_bytes
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        if error.message.startswith("Too many"):
+            raise Problem(413, "image_too_large", f"{error.message}") from error
+        raise Problem(400, "bad_request", f"The form cannot be read: {error.message}") from error
+    except (MultipartParseError, KeyError, UnicodeDecodeError) as error:
+        raise Problem(400, "bad_request", f"The form cannot be read: {error}.") from error
+
+
+def _too_large(max_bytes: int) -> Problem:
+    return Problem(
+        413, "image_too_large", f"The body should have at most {max_bytes:,} bytes. Found more."
+    )

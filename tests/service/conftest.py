@@ -1,0 +1,139 @@
+"""Real servers on real sockets: `python -m service` in a process of its own."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data as photos
+
+START_S = 90
+
+
+@dataclass
+class Server:
+    """A running service."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    def client(self, **options: object) -> httpx.Client:
+        options.setdefault("timeout", 60)
+        return httpx.Client(base_url=self.url, **options)
+
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def stop(self) -> int:
+        """Ask it to stop, and return its exit code."""
+        self.process.terminate()
+        return self.process.wait(60)
+
+
+Serve = Callable[..., AbstractContextManager[Server]]
+
+
+@contextmanager
+def run_server(log_path: Path, *, ready: bool = True, **settings: object) -> Iterator[Server]:
+    """Start a service with `SALIENCY_<NAME>` settings; stop it at the end."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("SALIENCY_")}
+    given = {f"SALIENCY_{name.upper()}": str(value) for name, value in settings.items()}
+    environment = kept | {"SALIENCY_DEVICE": "cpu"} | given
+    command = [sys.executable, "-m", "service", "--port", "0"]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        server = Server(_wait_for_url(process, log_path), process, log_path)
+        if ready:
+            _wait_until_ready(server)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for_url(process: subprocess.Popen[bytes], log_path: Path) -> str:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if found := re.search(r"running on (http://[\d.:]+)", log_path.read_text()):
+            return found[1]
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"the service did not start:\n{log_path.read_text()}")
+
+
+def _wait_until_ready(server: Server) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if httpx.get(f"{server.url}/readyz", timeout=10).status_code == 200:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"the service did not get ready:\n{server.log()}")
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """Return a function that starts a service of its own with the settings given to it."""
+    count = 0
+
+    def start(**settings: object) -> AbstractContextManager[Server]:
+        nonlocal count
+        count += 1
+        return run_server(tmp_path / f"server{count}.log", **settings)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service on the released weights."""
+    with run_server(tmp_path_factory.mktemp("released") / "server.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Iterator[Server]:
+    """A service on a tiny random network: fast, for what does not depend on the numbers."""
+    with run_server(tmp_path_factory.mktemp("tiny") / "server.log", weights=tiny_weights) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server_url(released: Server) -> str:
+    """Address of a service on the released weights."""
+    return released.url
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A real photo: (512, 512, 3) uint8."""
+    return photos.astronaut()
+
+
+@pytest.fixture(scope="session")
+def jpeg(photo: np.ndarray) -> bytes:
+    """The same photo as a camera would send it."""
+    return encode(photo, "JPEG", quality=92)
+
+
+def encode(image: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
+    """Return an image as a file's bytes."""
+    file = BytesIO()
+    Image.fromarray(image).save(file, kind, **options)
+    return file.getvalue()
