@@ -202,6 +202,7 @@ class _Run:
         self.preprocessing = preprocessing
         self.device = device
         self.reporter = reporter
+        self.commit = current_commit()  # now: the checkout may move on while this runs
         self.total_steps = config.train.epochs * loader.steps_per_epoch
         wanted = config.train.precision
         self.autocast = wanted == "bfloat16" or (wanted == "auto" and device.type == "cuda")
@@ -307,7 +308,7 @@ class _Run:
             data=tuple(s.name for s in self.config.data.sets),
             metrics=metrics,
             config=self.config.model_dump(mode="json"),
-            commit=current_commit(),
+            commit=self.commit,
         )
 
 

@@ -75,7 +75,7 @@ ASK = {
     ids=["zeros", "NaN", "infinite", "negative"],
 )
 def test_what_is_no_density_is_refused(ask, density):
-    with pytest.raises(InsightError, match="`density` should be finite"):
+    with pytest.raises(InsightError, match=r"`density` should be finite"):
         ask(density)
 
 

@@ -41,7 +41,7 @@ def test_a_shape_is_printed_as_written(text):
 
 @pytest.mark.parametrize("text", ["", "wide", "16:9:1", "-1:1", "1:", "1e3", "nan", "16/9"])
 def test_what_is_no_shape_is_quoted(text):
-    with pytest.raises(InsightError, match="`aspect` should be like 16:9, 4x5 or 1.5. Found"):
+    with pytest.raises(InsightError, match=r"`aspect` should be like 16:9, 4x5 or 1.5. Found"):
         AspectRatio.parse(text)
 
 
@@ -129,7 +129,7 @@ def test_kept_attention_is_the_sum_of_the_crops_pixels(size, draw_blobs):
 
 
 def test_fewer_than_one_crop_is_refused():
-    with pytest.raises(InsightError, match="`count` should be at least 1. Found 0"):
+    with pytest.raises(InsightError, match=r"`count` should be at least 1. Found 0"):
         propose_crops(np.ones((4, 4)), AspectRatio(1, 1), count=0)
 
 
@@ -181,10 +181,10 @@ def test_no_crop_is_no_result():
 
 
 def test_scores_are_one_a_crop():
-    with pytest.raises(InsightError, match="`scores` should have one a crop, 2. Found 1"):
+    with pytest.raises(InsightError, match=r"`scores` should have one a crop, 2. Found 1"):
         rank_crops(crops_of(0.5, 0.6), [5])
 
 
 def test_fewer_than_one_ranked_crop_is_refused():
-    with pytest.raises(InsightError, match="`count` should be at least 1. Found 0"):
+    with pytest.raises(InsightError, match=r"`count` should be at least 1. Found 0"):
         rank_crops(crops_of(0.5), [5], count=0)

@@ -41,7 +41,9 @@ def test_any_box_has_the_sum_of_its_pixels():
     corners = random.integers(0, (300, 400), (50, 2))
     sizes = random.integers(1, 200, (50, 2))
     boxes = [Box(x, y, w, h) for (y, x), (h, w) in zip(corners, sizes, strict=True)]
-    expected = [density[y : y + h, x : x + w].sum() for (y, x), (h, w) in zip(corners, sizes)]
+    expected = [
+        density[y : y + h, x : x + w].sum() for (y, x), (h, w) in zip(corners, sizes, strict=True)
+    ]
     assert [r.share for r in measure_regions(density, boxes)] == pytest.approx(expected, rel=1e-4)
 
 
@@ -57,7 +59,7 @@ def test_what_lies_outside_the_photo_is_cut_off():
 
 
 def test_a_box_wholly_outside_is_named():
-    with pytest.raises(InsightError, match="`box` should overlap the photo.*Found 80,0,10,10"):
+    with pytest.raises(InsightError, match=r"`box` should overlap the photo.*Found 80,0,10,10"):
         measure_regions(EVEN, [Box(0, 0, 5, 5), Box(80, 0, 10, 10)])
 
 

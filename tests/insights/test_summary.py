@@ -72,7 +72,7 @@ def test_at_most_so_many_points_are_named(draw_blobs, most):
 
 
 def test_fewer_than_one_point_is_refused():
-    with pytest.raises(InsightError, match="`max_points` should be at least 1. Found 0"):
+    with pytest.raises(InsightError, match=r"`max_points` should be at least 1. Found 0"):
         summarize(even((4, 4)), max_points=0)
 
 
