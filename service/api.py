@@ -56,6 +56,7 @@ CROP_CANDIDATES = 6
 """Crops an aspect ratio whose beauty is looked at."""
 
 Render = Literal["overlay", "heatmap", "map"]
+Bits = Literal["8", "16"]
 R = TypeVar("R")
 
 
@@ -169,9 +170,9 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
     async def predict(
         request: Request,
         render: Annotated[Render, Query(description="what an image/png shows")] = "overlay",
-        bits: Annotated[Literal[8, 16], Query(description="of a `render=map`")] = 8,
+        bits: Annotated[Bits, Query(description="of a `render=map`")] = "8",
         with_map: Annotated[
-            Literal[8, 16] | None, Query(alias="map", description="bits of a map in the JSON")
+            Bits | None, Query(alias="map", description="bits of a map in the JSON")
         ] = None,
     ) -> Response:
         """Predict where people look and how good a photo looks.
@@ -186,7 +187,9 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
             predicted = await inference.predict(form.images[0].data, timing)
             prediction = predicted.prediction
             if media_type == JSON:
-                made = await inference.run("render", timing, _describe, prediction, with_map)
+                made = await inference.run(
+                    "render", timing, describe_prediction, prediction, with_map
+                )
                 body = PredictionBody(**made, **service.computation(timing))
                 return Response(body.model_dump_json(), media_type=JSON)
             density = _density(prediction)
@@ -216,7 +219,9 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
             timing = Timing()
             try:
                 predicted = await inference.predict(upload.data, timing)
-                made = await inference.run("render", timing, _describe, predicted.prediction, None)
+                made = await inference.run(
+                    "render", timing, describe_prediction, predicted.prediction, None
+                )
             except SaliencyError as error:
                 return BatchItem(name=upload.name, prediction=None, error=to_problem(error).body())
             body = PredictionBody(**made, **service.computation(timing))
@@ -329,7 +334,7 @@ def _density(prediction: Prediction) -> NDArray[np.float32]:
     return prediction.density
 
 
-def _describe(prediction: Prediction, map_bits: Literal[8, 16] | None) -> dict[str, Any]:
+def describe_prediction(prediction: Prediction, map_bits: Bits | None) -> dict[str, Any]:
     """Return the fields of `PredictionBody` that depend on the prediction."""
     distribution = prediction.score_distribution
     saliency = encoded = None
@@ -345,8 +350,7 @@ def _describe(prediction: Prediction, map_bits: Literal[8, 16] | None) -> dict[s
             center_of_mass=Point(x=x, y=y),
         )
         if map_bits is not None:
-            drawn = to_saliency_map(prediction.density, bits=map_bits)
-            encoded = base64.b64encode(encode_png(drawn)).decode()
+            encoded = base64.b64encode(_draw_map(prediction.density, map_bits)).decode()
     return {
         "image_size": prediction.image_size,
         "score": prediction.score,
@@ -358,11 +362,17 @@ def _describe(prediction: Prediction, map_bits: Literal[8, 16] | None) -> dict[s
 
 
 def _draw(
-    image: NDArray[np.uint8], density: NDArray[np.float32], render: Render, bits: Literal[8, 16]
+    image: NDArray[np.uint8], density: NDArray[np.float32], render: Render, bits: Bits
 ) -> bytes:
     if render == "map":
-        return encode_png(to_saliency_map(density, bits=bits))
+        return _draw_map(density, bits)
     return encode_png(to_overlay(image, density) if render == "overlay" else to_heatmap(density))
+
+
+def _draw_map(density: NDArray[np.float32], bits: Bits) -> bytes:
+    if bits == "16":
+        return encode_png(to_saliency_map(density, bits=16))
+    return encode_png(to_saliency_map(density, bits=8))
 
 
 def _to_npy(density: NDArray[np.float32]) -> bytes:

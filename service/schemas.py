@@ -112,7 +112,7 @@ class RegionBody(Body):
     """How much of the attention one box gets."""
 
     box: tuple[float, float, float, float] = Field(
-        description="x, y, width, height as asked", examples=[[100, 50, 200, 120]]
+        description="x, y, width, height, cut to the photo", examples=[[100, 50, 200, 120]]
     )
     share: float = Field(description="of all attention, 0..1", examples=[0.31])
     share_per_area: float = Field(description="1 = as much as by chance", examples=[2.4])

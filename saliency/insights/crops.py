@@ -26,8 +26,9 @@ SIZES = 8
 STEPS = 33
 """Places tried along each side: both ends, the middle and 30 between."""
 
-AREA_COST = 0.15
-"""Attention that the whole photo's area is worth: a crop leaves out what is below .15 of even."""
+AREA_COST = 0.1
+"""Attention that the whole photo's area is worth: what gets less than a tenth of an average place
+is left out."""
 
 CUT_COST = 1.0
 """Attention that attention in the band around the edge is worth: it would be cut through."""
@@ -133,13 +134,13 @@ def propose_crops(density: NDArray[np.floating], aspect: AspectRatio, count: int
     Crops of 8 sizes, from the largest that fits to half its side, at up to 33 x 33 places each
     are judged by
 
-    .. math:: balance = kept - 0.15 \, area - 1.0 \, cut
+    .. math:: balance = kept - 0.1 \, area - 1.0 \, cut
 
     with `kept` the share of attention inside, `area` the share of the photo's area, and `cut` the
     share of attention within 6 % of the crop's shorter side from an edge; an edge on the photo's
-    own border cuts nothing. So a crop grows while what it gains gets more than .15 of the average
-    attention, and its edges seek places where nobody looks. Of crops that overlap by an
-    intersection over union of .7 or more only the best stays.
+    own border cuts nothing. So a crop grows while what it gains gets more than a tenth of an
+    average place's attention, and its edges seek places where nobody looks. Of crops that overlap
+    by an intersection over union of .7 or more only the best stays.
 
     Args:
         density: (H, W), >= 0, at the photo's own size.

@@ -157,17 +157,15 @@ def _climb(heights: NDArray[np.float64]) -> NDArray[np.intp]:
         (h, w) labels 0..N-1, by place of the peak.
     """
     rows, columns = heights.shape
-    index = np.arange(heights.size).reshape(rows, columns)
-    order = np.empty(heights.size, np.intp)
-    order[np.argsort(heights, axis=None, kind="stable")] = index.ravel()
+    by_height = np.argsort(heights, axis=None, kind="stable")
+    order = np.empty(heights.size, np.intp)  # place of each cell in `by_height`, so none are equal
+    order[by_height] = np.arange(heights.size)
     padded = np.pad(order.reshape(rows, columns), 1, constant_values=-1)
-    best = order.reshape(rows, columns).copy()
+    best = padded[1:-1, 1:-1].copy()
     for down in range(3):
         for right in range(3):
             np.maximum(best, padded[down : down + rows, right : right + columns], out=best)
-    at_order = np.empty_like(order)
-    at_order[order] = index.ravel()
-    uphill = at_order[best].ravel()
+    uphill = by_height[best].ravel()
     while not np.array_equal(further := uphill[uphill], uphill):
         uphill = further
     _, labels = np.unique(uphill, return_inverse=True)

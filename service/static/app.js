@@ -24,7 +24,7 @@ const VIEWS = {
   focal: {
     strength: 70,
     coloured: false,
-    hint: 'Circles by share of attention. Their numbers are no viewing order.',
+    hint: 'Circles sized by share of attention, not in viewing order.',
   },
 };
 
@@ -101,6 +101,7 @@ function wait(waiting) {
   find('#workspace').classList.toggle('waiting', waiting);
   find('.panel').inert = waiting;
   find('#box-layer').inert = waiting;
+  find('#save').inert = waiting;
 }
 
 /** A file over the limit is better refused here: a server that stops reading looks broken. */
@@ -334,7 +335,11 @@ acceptPhotos({
 
 showPanel('result');
 attempt('Asking the server…', async () => {
-  const { name, version, license, device, limits } = await readModel();
+  const { name, version, license, device, limits, metrics } = await readModel();
   maxBytes = limits.max_bytes;
   find('#model').textContent = `${name} ${version}, ${license}, on ${device}`;
+  const agreement = metrics.oasis?.SRCC;
+  if (agreement === undefined) return; // other weights, measured on something else
+  find('#agreement').textContent =
+    `On unseen photos its ranking agrees with theirs by ${agreement.toFixed(2)} of 1.`;
 });

@@ -56,7 +56,7 @@ export class BoxEditor {
       make('span', { class: 'tag' }),
       handle,
     );
-    const remove = make('button', { type: 'button', class: 'quiet small' }, 'Remove');
+    const remove = make('button', { type: 'button', class: 'quiet small' }, '✕');
     const row = make(
       'tr',
       {},

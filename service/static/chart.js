@@ -2,7 +2,7 @@
 import { makeSvg, percent } from './dom.js';
 
 const WIDTH = 360;
-const HEIGHT = 168;
+const HEIGHT = 152;
 const TOP = 40; // room for the mean and its spread
 const BOTTOM = 24; // room for the scores 1..10
 const STEP = WIDTH / 10;
@@ -74,8 +74,8 @@ function mean({ score, score_std: spread }, index, count) {
     makeSvg('circle', { cx: at(score), cy: y, r: 4 }),
   );
   if (count === 1) {
-    const label = `${score.toFixed(1)} ± ${spread.toFixed(1)}`;
-    const x = Math.min(WIDTH - 36, Math.max(36, at(score)));
+    const label = `mean ${score.toFixed(1)} ± ${spread.toFixed(1)}`;
+    const x = Math.min(WIDTH - 48, Math.max(48, at(score)));
     group.append(makeSvg('text', { class: 'label', x, y: 12 }, label));
   }
   return group;

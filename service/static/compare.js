@@ -13,7 +13,7 @@ const SAME = { score: 0.2, concentration: 0.03, share: 0.03 };
  */
 export function differences(a, b) {
   const sentences = [];
-  if (a.score !== null && b.score !== null) sentences.push(...compareScores(a, b));
+  if (a.score !== null && b.score !== null) sentences.push(compareScores(a, b));
   if (a.saliency && b.saliency) {
     sentences.push(compareConcentration(a.saliency, b.saliency));
     if (a.saliency.focal_points.length && b.saliency.focal_points.length) {
@@ -53,15 +53,15 @@ export function comparisonRows(a, b) {
 
 function compareScores(a, b) {
   const difference = b.score - a.score;
-  if (Math.abs(difference) < SAME.score) return ['Both photos score about the same.'];
+  if (Math.abs(difference) < SAME.score) return 'Both photos score about the same.';
   const [higher, lower] = difference > 0 ? ['B', 'A'] : ['A', 'B'];
   const spread = (a.score_std + b.score_std) / 2;
   const size = Math.abs(difference);
   const weight =
     size < spread / 4
-      ? `That is little beside the ${spread.toFixed(1)} by which votes on one photo differ.`
-      : `Votes on one photo differ by about ${spread.toFixed(1)}.`;
-  return [`${higher} scores ${size.toFixed(1)} higher than ${lower}.`, weight];
+      ? `little beside the ${spread.toFixed(1)} by which votes on one photo differ`
+      : `votes on one photo differ by about ${spread.toFixed(1)}`;
+  return `${higher} scores ${size.toFixed(1)} higher than ${lower}; ${weight}.`;
 }
 
 function compareConcentration(a, b) {

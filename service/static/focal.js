@@ -15,11 +15,11 @@ export function drawFocalPoints(canvas, prediction) {
   context.textAlign = 'center';
   context.textBaseline = 'middle';
   prediction.saliency.focal_points.forEach(({ x, y, share }, index) => {
-    const radius = Math.max(15 * pixel, unit * Math.sqrt(share));
+    const radius = Math.max(18 * pixel, unit * Math.sqrt(share));
     drawCircle(context, x * scale, y * scale, radius, pixel);
     const font = (size) => `600 ${size * pixel}px system-ui, sans-serif`;
-    drawText(context, String(index + 1), x * scale, y * scale - 6 * pixel, font(14), pixel);
-    drawText(context, percent(share), x * scale, y * scale + 7 * pixel, font(11), pixel);
+    drawText(context, String(index + 1), x * scale, y * scale - 7 * pixel, font(15), pixel);
+    drawText(context, percent(share), x * scale, y * scale + 8 * pixel, font(12), pixel);
   });
 }
 

@@ -8,7 +8,7 @@ export function showResult({ file, scene, prediction }) {
   const [height, width] = prediction.image_size;
   const seconds = (prediction.timings.total_ms / 1000).toFixed(1);
   const facts = [`${width} × ${height}`, fileSize(file.size), `${seconds} s on ${prediction.device}`];
-  if (!scene.shown) facts.push('this browser cannot show the format, so the photo is left grey');
+  if (!scene.shown) facts.push('this browser cannot show the format, only the overlay has the photo');
   find('#photo-name').textContent = file.name;
   find('#photo-facts').textContent = facts.join(' · ');
   showScore(prediction, file.name);
@@ -19,7 +19,7 @@ function showScore({ score, score_std: spread, score_distribution: votes }, name
   find('#beauty').hidden = score === null;
   if (score === null) return;
   find('#score').textContent = score.toFixed(1);
-  find('#spread').textContent = `± ${spread.toFixed(1)}: how much viewers differ`;
+  find('#spread').textContent = `± ${spread.toFixed(1)} between viewers`;
   const series = { name, score, score_std: spread, score_distribution: votes };
   find('#distribution').replaceChildren(drawDistribution([series]));
 }

@@ -95,10 +95,16 @@ def test_attention_everywhere_is_worth_the_largest_crop():
 
 
 def test_what_would_be_cut_through_is_left_out(draw_blobs):
-    # A square cannot hold both; it should hold one and not touch the other.
-    density = draw_blobs((200, 600), (100, 100, 15, 0.6), (300, 100, 15, 0.4))
+    # A square cannot hold both. It would keep most with one whole and a piece of the other.
+    density = draw_blobs((200, 600), (100, 100, 15, 0.6), (285, 100, 15, 0.4))
     box = propose_crops(density, AspectRatio(1, 1))[0].box
-    assert box.x + box.width < 300 - 2 * 15
+    assert box.x + box.width < 285 - 2 * 15
+
+
+def test_the_photos_own_border_cuts_nothing(delta):
+    crop = propose_crops(delta((480, 640), 0, 0), AspectRatio(4, 3))[0]
+    assert crop.kept_attention == 1
+    assert crop.balance == pytest.approx(1 - 0.1 * crop.box.area / (480 * 640))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

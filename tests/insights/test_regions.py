@@ -95,5 +95,10 @@ def test_equal_shares_have_equal_ranks():
     assert [r.rank for r in measure_regions(EVEN, boxes)] == [4, 2, 2, 1]
 
 
+def test_rounding_breaks_no_tie():
+    boxes = [Box(i * 0.37, i * 0.29, 20, 10) for i in range(50)]
+    assert {r.rank for r in measure_regions(EVEN, boxes)} == {1}
+
+
 def test_no_box_is_no_result():
     assert measure_regions(EVEN, []) == []

@@ -1,0 +1,1 @@
+"""What the service reaches on this machine: `python -m service.bench.load` and `.soak`."""

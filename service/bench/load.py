@@ -1,0 +1,121 @@
+"""Throughput under load, as a share of what the machine's cores could do at best.
+
+    python -m service.bench.load [--clients 32] [--seconds 20] [--rounds 3]
+
+The ceiling is cores / (core-seconds of one image), the sum of decode, preprocess, forward and
+render, each measured alone on one thread in the same run. The service and a handler that calls
+`Predictor.predict` one request at a time take turns, so that a machine that speeds up or slows
+down does so for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+from saliency.allocator import keep_freed_memory
+from saliency.devices import use_one_thread
+from saliency.images import read_image
+from saliency.predictor import Predictor, PreparedImage, to_prediction
+from service.api import describe_prediction
+from service.bench.client import drive, running, to_request
+from service.bench.photos import read_photos, to_jpeg
+
+WARM_UP_S = 3.0
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    images = [to_jpeg(photo) for photo in read_photos()]
+    requests = [to_request("/v1/predict", image, "image/jpeg") for image in images]
+    cores = len(os.sched_getaffinity(0))
+
+    ceilings, served, naive = [], [], []
+    with (
+        running("service", "--port", "0") as (ours, _),
+        running("service.bench.one_at_a_time") as (theirs, _),
+    ):
+        for number in range(options.rounds):
+            costs = stage_costs(images)
+            ceilings.append(cores / sum(costs.values()))
+            served.append(throughput(ours, requests, options.clients, options.seconds))
+            naive.append(throughput(theirs, requests, options.clients, options.seconds))
+            ms = ", ".join(f"{stage} {cost * 1e3:.1f}" for stage, cost in costs.items())
+            print(f"round {number + 1}: core-ms an image: {ms}")
+            print(
+                f"  ceiling {ceilings[-1]:.1f}/s, service {served[-1]:.1f}/s = "
+                f"{served[-1] / ceilings[-1]:.2f} of it, one at a time {naive[-1]:.1f}/s, "
+                f"service / one at a time {served[-1] / naive[-1]:.2f}",
+                flush=True,
+            )
+    of_ceiling = [s / c for s, c in zip(served, ceilings, strict=True)]
+    gain = [s / n for s, n in zip(served, naive, strict=True)]
+    print(
+        f"{cores} cores, {options.clients} clients, median of {options.rounds} rounds: "
+        f"{statistics.median(of_ceiling):.2f} of the ceiling, "
+        f"{statistics.median(gain):.2f} times one request at a time"
+    )
+
+
+def stage_costs(images: list[bytes], repeats: int = 5) -> dict[str, float]:
+    """Return core-seconds an image of each stage, alone on one thread."""
+    use_one_thread()
+    keep_freed_memory()
+    predictor = Predictor.load(device="cpu")
+    decoded = [read_image(image) for image in images]
+    prepared = [PreparedImage(i, predictor.preprocessing.to_input(i)) for i in decoded]
+    outputs = [predictor.infer([p]) for p in prepared]
+
+    def cost(stage: Callable[[int], object]) -> float:
+        seconds = []
+        for _ in range(repeats):
+            began = time.thread_time()
+            for number in range(len(images)):
+                stage(number)
+            seconds.append((time.thread_time() - began) / len(images))
+        return statistics.median(seconds)
+
+    def render(number: int) -> object:
+        height, width = decoded[number].shape[:2]
+        return describe_prediction(to_prediction(outputs[number], 0, (height, width)), None)
+
+    return {
+        "decode": cost(lambda n: read_image(images[n])),
+        "preprocess": cost(lambda n: predictor.preprocessing.to_input(decoded[n])),
+        "forward": cost(lambda n: predictor.infer([prepared[n]])),
+        "render": cost(render),
+    }
+
+
+def throughput(url: str, requests: list[bytes], clients: int, seconds: float) -> float:
+    """Return answers a second, after a warm-up.
+
+    Raises:
+        RuntimeError: An answer was an error.
+    """
+
+    def during(limit_s: float) -> tuple[list[int], float]:
+        began = time.perf_counter()
+        statuses = asyncio.run(
+            drive(url, requests, clients, lambda: time.perf_counter() - began < limit_s)
+        )
+        return statuses, time.perf_counter() - began
+
+    during(WARM_UP_S)
+    statuses, took = during(seconds)
+    if set(statuses) != {200}:
+        raise RuntimeError(f"every answer should be 200. Found {sorted(set(statuses))}.")
+    return len(statuses) / took
+
+
+if __name__ == "__main__":
+    main()

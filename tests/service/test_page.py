@@ -1,0 +1,746 @@
+"""The page in a real browser, against a real server with the released weights."""
+
+import json
+import os
+import shutil
+from base64 import b64decode
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data as photos
+
+try:
+    from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+except ImportError:
+    sync_playwright = None
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+MISSING = [
+    *(["pip install playwright"] if sync_playwright is None else []),
+    *(["apt-get install chromium (or set CHROMIUM=/path/to/it)"] if CHROMIUM is None else []),
+]
+if MISSING:
+    reason = f"The page is tested in a browser, which is not here: {', '.join(MISSING)}."
+    if os.environ.get("SALIENCY_REQUIRE_BROWSER") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason, allow_module_level=True)
+
+# Chromium's own housekeeping would ask hosts on the Internet.
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+PATIENCE_MS = 60_000  # one busy core predicts in seconds
+VIEWS = ("overlay", "heat", "fog", "focal")
+PANELS = ("result", "boxes", "crops", "compare")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    # Not for the whole session: while it runs, no other test could start an event loop.
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Faults(list[str]):
+    """What went wrong in the browser: errors of the console, requests to other hosts."""
+
+    def expect(self, text: str) -> None:
+        """Take out what a test provoked."""
+        assert any(text in fault for fault in self), f"{text!r} is not in {list(self)}"
+        self[:] = [fault for fault in self if text not in fault]
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    faults = Faults()
+    yield faults
+    assert faults == []
+
+
+@pytest.fixture
+def page(browser: "Browser", server_url: str, faults: Faults) -> Iterator["Page"]:
+    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+        yield open_page(context.new_page(), server_url, faults)
+
+
+def open_page(page: "Page", url: str, faults: Faults) -> "Page":
+    def check_host(request: Any) -> None:
+        if not request.url.startswith((url, "blob:", "data:")):
+            faults.append(f"request to {request.url}")
+
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", check_host)
+    page.goto(url)
+    expect(page.locator("#model")).to_contain_text("aesthetic-saliency")
+    return page
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("astronaut", "chelsea", "coffee"):
+        Image.fromarray(getattr(photos, name)()).save(folder / f"{name}.png")
+    Image.fromarray(photos.chelsea()).save(folder / "chelsea.tiff")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
+    return folder
+
+
+@pytest.fixture
+def shown(page: "Page", files: Path) -> "Page":
+    """The page with the astronaut on it."""
+    load(page, files / "astronaut.png")
+    return page
+
+
+def load(page: "Page", path: Path, slot: str = "a") -> None:
+    page.set_input_files(f"#file-{slot}", path)
+    expect_ready(page, path.name)
+
+
+def expect_ready(page: "Page", name: str) -> None:
+    expect(page.locator("#status .text")).to_contain_text(
+        f"{name} is ready.", timeout=PATIENCE_MS
+    )
+
+
+def ask(url: str, path: str, photo: Path, **fields: Any) -> dict[str, Any]:
+    with photo.open("rb") as file:
+        answer = httpx.post(f"{url}/v1/{path}", files={"image": file}, data=fields, timeout=60)
+    return answer.raise_for_status().json()
+
+
+def pixels(page: "Page", selector: str = "#frame-a canvas") -> np.ndarray:
+    """What a canvas shows: (H, W, 3) float."""
+    url = page.locator(selector).evaluate("canvas => canvas.toDataURL()")
+    return np.asarray(Image.open(BytesIO(b64decode(url.split(",")[1]))).convert("RGB"), float)
+
+
+def resized(image: np.ndarray, like: np.ndarray) -> np.ndarray:
+    height, width = like.shape[:2]
+    return cv2.resize(image.astype(float), (width, height), interpolation=cv2.INTER_AREA)
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a - b).mean())
+
+
+def set_strength(page: "Page", percent: int) -> None:
+    page.locator("#strength").fill(str(percent))
+    # The page repaints with the next frame.
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
+def choose_view(page: "Page", view: str) -> None:
+    page.locator(f"input[value={view}]").check(force=True)  # its label is what is drawn
+
+
+def drag(page: "Page", start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag over the photo; the points are shares of its width and height."""
+    frame = page.locator("#box-layer").bounding_box()
+    (x0, y0), (x1, y1) = (
+        (frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in (start, end)
+    )
+    page.mouse.move(x0, y0)
+    page.mouse.down()
+    page.mouse.move(x1, y1, steps=4)
+    page.mouse.up()
+
+
+def figures(row: "Locator") -> list[str]:
+    expect(row.locator(".number").first).not_to_have_text("…", timeout=PATIENCE_MS)
+    return row.locator(".number").all_inner_texts()
+
+
+# A photo comes in
+
+
+def test_empty_page_invites_and_promises(page: "Page") -> None:
+    expect(page.get_by_role("button", name="Choose a photo")).to_be_visible()
+    expect(page.get_by_text("Photos are sent to this server only and are not kept.")).to_be_visible()
+    expect(page.locator("#workspace")).to_be_hidden()
+
+
+def test_chosen_photo_gets_the_answers_of_the_api(
+    shown: "Page", files: Path, server_url: str
+) -> None:
+    answer = ask(server_url, "predict", files / "astronaut.png")
+    saliency = answer["saliency"]
+
+    assert float(shown.inner_text("#score")) == pytest.approx(answer["score"], abs=0.06)
+    assert f"± {answer['score_std']:.1f}" in shown.inner_text("#spread")
+    assert float(shown.inner_text("#entropy")) == pytest.approx(saliency["entropy"], abs=0.006)
+    concentration = float(shown.inner_text("#concentration").rstrip("%")) / 100
+    assert concentration == pytest.approx(saliency["concentration"], abs=0.006)
+    rows = shown.locator("#focal-rows tr")
+    assert rows.count() == len(saliency["focal_points"])
+    strongest = saliency["focal_points"][0]
+    assert f"{strongest['share']:.0%}" in rows.first.inner_text()
+    assert f"{strongest['x']:.0f}, {strongest['y']:.0f}" in rows.first.inner_text()
+
+
+def test_chart_shows_the_distribution(shown: "Page", files: Path, server_url: str) -> None:
+    votes = ask(server_url, "predict", files / "astronaut.png")["score_distribution"]
+
+    bars = shown.locator("#distribution .bar")
+    heights = [float(bar.get_attribute("height")) for bar in bars.all()]
+
+    assert np.divide(heights, sum(heights)) == pytest.approx(votes, abs=1e-3)
+    described = shown.locator("#distribution svg > title").inner_text()
+    assert "mean score" in described
+    assert "standard deviation" in described
+    assert f"1: {votes[0]:.0%}" in described
+
+
+def test_dropped_photo(page: "Page", files: Path) -> None:
+    give(page, files / "coffee.png", "drop")
+
+    expect_ready(page, "coffee.png")
+    assert pixels(page).std() > 10
+
+
+def test_pasted_photo(page: "Page", files: Path) -> None:
+    give(page, files / "coffee.png", "paste")
+
+    expect_ready(page, "coffee.png")
+    assert pixels(page).std() > 10
+
+
+def give(page: "Page", path: Path, how: str, onto: str = "body") -> None:
+    """Drop or paste a file, as a browser tells the page of it."""
+    page.evaluate(
+        """([bytes, name, how, onto]) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], name, { type: 'image/png' }));
+          const event = how === 'drop'
+            ? new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data })
+            : new ClipboardEvent('paste', { bubbles: true, cancelable: true, clipboardData: data });
+          document.querySelector(onto).dispatchEvent(event);
+        }""",
+        [list(path.read_bytes()), path.name, how, onto],
+    )
+
+
+def test_exif_orientation_is_applied(page: "Page", tmp_path: Path, files: Path) -> None:
+    with Image.open(files / "coffee.png") as image:
+        exif = image.getexif()
+        exif[0x0112] = 6  # turn right: the camera was held upright
+        image.save(tmp_path / "turned.jpg", exif=exif)
+
+    load(page, tmp_path / "turned.jpg")
+
+    width, height = Image.open(files / "coffee.png").size
+    canvas = pixels(page)
+    assert canvas.shape[0] / canvas.shape[1] == pytest.approx(width / height, rel=0.01)
+    assert f"{height} × {width}" in page.inner_text("#photo-facts")
+
+
+def test_format_that_the_browser_cannot_show(page: "Page", files: Path) -> None:
+    load(page, files / "chelsea.tiff")
+
+    expect(page.locator("#photo-facts")).to_contain_text("cannot show the format")
+    assert pixels(page).std() > 10  # the server's overlay
+    choose_view(page, "heat")
+    assert pixels(page).std() > 10
+
+
+def test_later_photo_overtakes_an_earlier_one(page: "Page", files: Path) -> None:
+    held: list[Route] = []
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.route("**/v1/predict*", lambda route: route.continue_() if held else held.append(route))
+    page.set_input_files("#file-a", files / "astronaut.png")
+    expect(page.locator("#workspace")).to_be_visible()
+
+    load(page, files / "coffee.png")
+
+    expect(page.locator("#photo-name")).to_have_text("coffee.png")
+    assert len(failed) == 1  # the browser was told to give the first one up
+    expect(page.locator("#error")).to_be_hidden()
+
+
+# Views
+
+
+def test_strength_goes_from_the_photo_to_the_overlay_of_the_service(
+    shown: "Page", files: Path, server_url: str
+) -> None:
+    with (files / "astronaut.png").open("rb") as file:
+        overlay = httpx.post(
+            f"{server_url}/v1/predict?render=overlay",
+            files={"image": file},
+            headers={"Accept": "image/png"},
+            timeout=60,
+        )
+    photo = photos.astronaut().astype(float)
+    rendered = np.asarray(Image.open(BytesIO(overlay.content)), float)
+
+    set_strength(shown, 0)
+    bare = resized(pixels(shown), photo)
+    set_strength(shown, 100)
+    full = resized(pixels(shown), photo)
+
+    assert difference(bare, photo) < 2
+    assert difference(full, rendered) < 2
+    assert difference(full, photo) > 20
+
+
+def test_every_view_differs(shown: "Page") -> None:
+    seen = []
+    for view in VIEWS:
+        choose_view(shown, view)
+        image = pixels(shown)
+        assert image.std() > 5
+        seen.append(image)
+    for i, image in enumerate(seen):
+        assert all(difference(image, other) > 5 for other in seen[:i])
+
+
+def test_colours_change_the_map(shown: "Page") -> None:
+    choose_view(shown, "heat")
+    inferno = pixels(shown)
+
+    shown.select_option("#colors", "viridis")
+
+    assert difference(pixels(shown), inferno) > 20
+
+
+@pytest.mark.parametrize("name", ["inferno", "magma", "viridis", "cividis"])
+def test_colour_maps_are_the_published_ones(page: "Page", name: str) -> None:
+    table = page.evaluate(
+        "async (name) => [...(await import('/static/colormaps.js')).colorTable(name)]", name
+    )
+
+    levels = np.arange(256, dtype=np.uint8)[np.newaxis]
+    wanted = cv2.applyColorMap(levels, getattr(cv2, f"COLORMAP_{name.upper()}"))[0, :, ::-1]
+    assert np.abs(np.reshape(table, (256, 3)) - wanted).max() <= 4
+
+
+# Boxes
+
+
+def test_box_drawn_by_mouse_gets_its_share(shown: "Page", files: Path, server_url: str) -> None:
+    drag(shown, (0.25, 0.125), (0.625, 0.5))
+
+    share, by_area, peak, rank = figures(shown.locator("#box-rows tr"))
+    box = [128, 64, 192, 192]
+    (wanted,) = ask(server_url, "regions", files / "astronaut.png", boxes=json.dumps([box]))[
+        "regions"
+    ]
+    # The mouse stops on pixels of the screen, not of the photo.
+    assert float(share.rstrip("%")) / 100 == pytest.approx(wanted["share"], abs=0.02)
+    assert float(by_area.rstrip("×")) == pytest.approx(wanted["share_per_area"], abs=0.2)
+    assert float(peak.rstrip("%")) / 100 == pytest.approx(wanted["peak"], abs=0.02)
+    assert rank == "1"
+    expect(shown.locator(".box .tag")).to_have_text(f"1 · {share}")
+    expect(shown.locator("#tab-boxes")).to_have_attribute("aria-selected", "true")
+
+
+def test_boxes_by_numbers_moved_and_removed_by_keys(
+    shown: "Page", files: Path, server_url: str
+) -> None:
+    boxes = [[128, 64, 192, 192], [300, 300, 400, 400]]  # the second reaches beyond the photo
+    shown.click("#tab-boxes")
+    for box in boxes:
+        for name, value in zip(("x", "y", "width", "height"), box, strict=True):
+            shown.fill(f"#box-form [name={name}]", str(min(value, 512)))
+        shown.keyboard.press("Enter")
+    boxes[1] = [112, 112, 400, 400]  # moved back inside
+    rows = shown.locator("#box-rows tr")
+    expect(rows).to_have_count(2)
+
+    wanted = ask(server_url, "regions", files / "astronaut.png", boxes=json.dumps(boxes))["regions"]
+    for row, region in zip(rows.all(), wanted, strict=True):
+        share, _, _, rank = figures(row)
+        assert float(share.rstrip("%")) / 100 == pytest.approx(region["share"], abs=0.001)
+        assert rank == str(region["rank"])
+
+    box = shown.locator(".box").first
+    before = figures(rows.first)
+    box.focus()
+    with shown.expect_response("**/v1/regions"):
+        for _ in range(8):
+            box.press("ArrowRight")
+    assert figures(rows.first) != before
+    assert box.evaluate("box => parseFloat(box.style.left)") == pytest.approx(
+        (128 + 8 * 5) / 512 * 100, abs=0.01
+    )
+    box.press("Shift+ArrowDown")
+    assert box.evaluate("box => parseFloat(box.style.height)") == pytest.approx(
+        (192 + 5) / 512 * 100, abs=0.01
+    )
+    box.press("Delete")
+    expect(rows).to_have_count(1)
+    expect(shown.locator(".box")).to_be_focused()  # the next one
+    shown.click("#clear-boxes")
+    expect(rows).to_have_count(0)
+
+
+def test_box_is_moved_and_resized_by_mouse(shown: "Page") -> None:
+    drag(shown, (0.2, 0.2), (0.4, 0.4))
+    drag(shown, (0.3, 0.3), (0.5, 0.4))
+    drag(shown, (0.597, 0.497), (0.797, 0.697))
+
+    style = shown.locator(".box").evaluate(
+        "({ style }) => [style.left, style.top, style.width, style.height].map(parseFloat)"
+    )
+
+    assert style == pytest.approx([40, 30, 40, 40], abs=0.8)
+
+
+def test_a_click_draws_no_box(shown: "Page") -> None:
+    drag(shown, (0.5, 0.5), (0.502, 0.502))
+
+    expect(shown.locator(".box")).to_have_count(0)
+
+
+# Crops
+
+
+def test_crops_are_drawn_where_the_api_says(shown: "Page", files: Path, server_url: str) -> None:
+    with shown.expect_response("**/v1/crops*") as answer:
+        shown.click("#tab-crops")
+    crops = answer.value.json()["crops"]
+    cards = shown.locator(".card")
+    expect(cards).to_have_count(6)  # two for each of three shapes
+    assert len(crops) == 6
+
+    for index in (0, 5):
+        cards.nth(index).get_by_role("button", name="Show crop").click()
+        outline = shown.locator(".crop.selected")
+        crop = crops[index]
+        placed = outline.evaluate(
+            "({ style }) => [style.left, style.top, style.width, style.height].map(parseFloat)"
+        )
+        assert placed == pytest.approx([value / 5.12 for value in crop["box"]], abs=0.01)
+        expect(outline).to_contain_text(f"{crop['kept_attention']:.0%}")
+        expect(cards.nth(index)).to_contain_text(f"score {crop['score']:.1f}")
+
+
+def test_crop_is_saved_at_full_resolution(shown: "Page") -> None:
+    with shown.expect_response("**/v1/crops*") as answer:
+        shown.click("#tab-crops")
+    x, y, width, height = answer.value.json()["crops"][1]["box"]
+
+    with shown.expect_download() as download:
+        shown.get_by_role("button", name="Save crop 1:1, suggestion 2").click()
+
+    assert download.value.suggested_filename == "astronaut.crop-1x1-2.png"
+    saved = np.asarray(Image.open(download.value.path()).convert("RGB"))
+    assert np.array_equal(saved, photos.astronaut()[y : y + height, x : x + width])
+
+
+def test_shapes_without_a_choice_are_refused(shown: "Page") -> None:
+    shown.click("#tab-crops")
+    expect(shown.locator(".card")).to_have_count(6, timeout=PATIENCE_MS)
+    for box in shown.locator("[name=aspect]:checked").all():
+        box.uncheck(force=True)
+
+    shown.get_by_role("button", name="Suggest").click()
+
+    expect(shown.locator("#error")).to_contain_text("Choose at least one shape.")
+
+
+# Comparison
+
+
+def test_two_photos_are_compared(shown: "Page", files: Path, server_url: str) -> None:
+    shown.click("#tab-compare")
+    with shown.expect_file_chooser() as chooser:
+        shown.get_by_role("button", name="Compare with…").click()
+    chooser.value.set_files(files / "coffee.png")
+    expect_ready(shown, "coffee.png")
+
+    a, b = (ask(server_url, "predict", files / f"{n}.png") for n in ("astronaut", "coffee"))
+    cells = shown.locator("#comparison-rows tr").first.locator(".number").all_inner_texts()
+    assert [float(cell) for cell in cells] == pytest.approx([a["score"], b["score"]], abs=0.06)
+    higher, lower = ("B", "A") if b["score"] > a["score"] else ("A", "B")
+    expect(shown.locator("#differences")).to_contain_text(f"{higher} scores")
+    expect(shown.locator("#differences")).to_contain_text(f"higher than {lower}")
+    assert shown.locator("#two-distributions .bar").count() == 20
+
+    choose_view(shown, "heat")
+    assert pixels(shown, "#frame-b canvas").std() > 5
+    assert pixels(shown).shape != pixels(shown, "#frame-b canvas").shape
+
+
+def test_second_photo_can_be_dropped_and_changed(shown: "Page", files: Path) -> None:
+    shown.click("#tab-compare")
+    give(shown, files / "coffee.png", "drop", "#second-zone")
+    expect_ready(shown, "coffee.png")
+    give(shown, files / "chelsea.png", "drop", "#frame-b canvas")
+    expect_ready(shown, "chelsea.png")
+
+    expect(shown.locator("#frame-a .name")).to_have_text("astronaut.png")
+    expect(shown.locator("#frame-b .name")).to_have_text("chelsea.png")
+
+
+# Saving
+
+
+def test_json_holds_what_the_api_said(shown: "Page", files: Path, server_url: str) -> None:
+    with shown.expect_download() as download:
+        shown.click("#save-json")
+    saved = json.loads(Path(download.value.path()).read_text())
+    wanted = ask(server_url, "predict", files / "astronaut.png")
+
+    assert download.value.suggested_filename == "astronaut.json"
+    assert saved["name"] == "astronaut.png"
+    for answer in (saved["prediction"], wanted):
+        answer.pop("timings")
+    assert saved["prediction"].keys() == wanted.keys()
+    assert saved["prediction"]["score"] == pytest.approx(wanted["score"], abs=1e-4)
+    assert saved["prediction"]["score_distribution"] == pytest.approx(
+        wanted["score_distribution"], abs=1e-4
+    )
+    assert saved["prediction"]["map"] is None
+
+
+def test_map_is_saved_with_16_bits(shown: "Page") -> None:
+    with shown.expect_download() as download:
+        shown.click("#save-map")
+
+    saved = cv2.imread(str(download.value.path()), cv2.IMREAD_UNCHANGED)
+    assert download.value.suggested_filename == "astronaut.map.png"
+    assert saved.shape == (512, 512)
+    assert saved.dtype == np.uint16
+    assert saved.max() == 65535
+
+
+def test_picture_is_saved_as_shown(shown: "Page") -> None:
+    choose_view(shown, "fog")
+
+    with shown.expect_download() as download:
+        shown.click("#save-overlay")
+
+    saved = np.asarray(Image.open(download.value.path()).convert("RGB"), float)
+    assert download.value.suggested_filename == "astronaut.fog.png"
+    assert np.array_equal(saved, pixels(shown))
+
+
+# What goes wrong
+
+
+def test_broken_file_is_refused_in_the_words_of_the_api(
+    page: "Page", files: Path, server_url: str, faults: Faults
+) -> None:
+    detail = httpx.post(
+        f"{server_url}/v1/predict", files={"image": (files / "broken.jpg").read_bytes()}, timeout=60
+    ).json()["detail"]
+
+    page.set_input_files("#file-a", files / "broken.jpg")
+
+    expect(page.get_by_role("alert")).to_contain_text(detail)
+    expect(page.locator("#welcome")).to_be_visible()
+    faults.expect("422")
+
+
+def test_broken_file_leaves_the_photo_before(
+    shown: "Page", files: Path, faults: Faults
+) -> None:
+    before = pixels(shown)
+
+    shown.set_input_files("#file-a", files / "broken.jpg")
+
+    expect(shown.get_by_role("alert")).to_be_visible()
+    expect(shown.locator("#photo-name")).to_have_text("astronaut.png")
+    assert np.array_equal(pixels(shown), before)
+    faults.expect("422")
+    load(shown, files / "coffee.png")
+    expect(shown.get_by_role("alert")).to_be_hidden()
+
+
+def test_server_that_does_not_answer(page: "Page", files: Path, faults: Faults) -> None:
+    page.route("**/v1/predict*", lambda route: route.abort())
+
+    page.set_input_files("#file-a", files / "coffee.png")
+
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+    expect(page.locator("#welcome")).to_be_visible()
+    faults.expect("ERR_FAILED")
+
+
+def test_file_beyond_the_limit_is_not_sent(page: "Page", tmp_path: Path) -> None:
+    (tmp_path / "large.jpg").write_bytes(bytes(40 * 2**20))
+
+    page.set_input_files("#file-a", tmp_path / "large.jpg")
+
+    expect(page.get_by_role("alert")).to_contain_text("This server takes at most 33.6 MB.")
+
+
+def test_api_key_is_asked_for_and_kept_for_the_tab(
+    browser: "Browser", serve: Any, tiny_weights: Path, files: Path, faults: Faults
+) -> None:
+    from service.security import new_key
+
+    key, hashed = new_key()
+    with serve(weights=tiny_weights, api_keys=hashed) as server, browser.new_context() as context:
+        page = context.new_page()
+        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+        page.goto(server.url)
+        page.get_by_label("API key").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_be_visible()
+        faults.expect("401")
+
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Use key").click()
+        expect(page.locator("#model")).to_contain_text("aesthetic-saliency")
+        load(page, files / "coffee.png")
+        page.reload()
+        expect(page.locator("#model")).to_contain_text("aesthetic-saliency")
+        expect(page.get_by_label("API key")).to_be_hidden()
+
+
+# For everybody
+
+
+def test_everything_is_reached_by_keyboard(page: "Page", files: Path) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Choose a photo")).to_be_focused()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(files / "astronaut.png")
+    expect_ready(page, "astronaut.png")
+    expect(page.locator("#photo-name")).to_be_focused()
+
+    page.locator("#new-photo").focus()
+    overlay = pixels(page)
+    page.keyboard.press("Tab")
+    expect(page.locator("input[value=overlay]")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    assert difference(pixels(page), overlay) > 5
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Strength")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Colours")).to_be_focused()
+    for name in ("Picture", "Map", "JSON"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("tab", name="Result")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Boxes")).to_be_focused()
+    expect(page.locator("#boxes")).to_be_visible()
+    for value in ("10", "20", "100", "200"):
+        page.keyboard.press("Tab")
+        page.keyboard.type(value)
+    page.keyboard.press("Enter")
+    expect(page.locator("#box-rows tr")).to_have_count(1)
+    page.get_by_role("tab", name="Boxes").focus()
+    page.keyboard.press("End")
+    expect(page.get_by_role("tab", name="Compare")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Result")).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [320, 375, 820])
+def test_no_panel_scrolls_sideways(page: "Page", files: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 812})
+    assert overflow(page) == 0
+    load(page, files / "astronaut.png")
+    drag(page, (0.2, 0.2), (0.6, 0.6))
+    for panel in PANELS:
+        page.click(f"#tab-{panel}")
+        if panel == "crops":
+            expect(page.locator(".card")).to_have_count(6, timeout=PATIENCE_MS)
+        if panel == "compare":
+            load(page, files / "coffee.png", "b")
+        assert overflow(page) == 0, panel
+        assert page.locator(".panel").evaluate("e => e.scrollWidth - e.clientWidth") == 0, panel
+
+
+def overflow(page: "Page") -> int:
+    return page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_names_and_landmarks(shown: "Page", files: Path, scheme: str) -> None:
+    shown.emulate_media(color_scheme=scheme)
+    drag(shown, (0.2, 0.2), (0.6, 0.6))
+    for panel in PANELS:
+        shown.click(f"#tab-{panel}")
+        if panel == "crops":
+            expect(shown.locator(".card")).to_have_count(6, timeout=PATIENCE_MS)
+        if panel == "compare":
+            load(shown, files / "coffee.png", "b")
+        assert shown.evaluate(NAMELESS) == []
+        assert shown.evaluate(FAINT) == []
+    for landmark in ("banner", "main", "contentinfo"):
+        expect(shown.get_by_role(landmark)).to_have_count(1)
+    expect(shown.get_by_role("heading", level=1)).to_have_count(1)
+    assert shown.get_attribute("html", "lang") == "en"
+    assert shown.evaluate(
+        "() => { const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);"
+        " return ids.filter((id, i) => ids.indexOf(id) !== i); }"
+    ) == []
+
+
+NAMELESS = """() => {
+  const nameOf = (e) => e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim()
+    || document.getElementById(e.getAttribute('aria-labelledby') ?? '')?.textContent.trim()
+    || e.textContent.trim() || e.querySelector?.('legend')?.textContent;
+  const wanted = 'button, input, select, [role=tab], [role=tabpanel], [role=img]:not(svg), '
+    + '[tabindex="0"], fieldset, svg[role=img]';
+  const nameless = [...document.querySelectorAll(wanted)]
+    .filter((e) => e.checkVisibility() && !nameOf(e));
+  const images = [...document.querySelectorAll('img:not([alt])')];
+  return [...nameless, ...images].map((e) => e.outerHTML.slice(0, 120));
+}"""
+"""Visible controls and images without a name for screen readers."""
+
+FAINT = """() => {
+  const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const read = (color) => {
+    context.clearRect(0, 0, 1, 1);
+    context.fillStyle = color;
+    context.fillRect(0, 0, 1, 1);
+    return context.getImageData(0, 0, 1, 1).data;
+  };
+  const luminance = ([r, g, b]) => [r, g, b]
+    .map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const color = read(getComputedStyle(e).backgroundColor);
+      if (color[3] === 255) return color;
+    }
+    return [255, 255, 255];
+  };
+  const hasText = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+  const ratio = (e) => {
+    const lights = [luminance(read(getComputedStyle(e).color)), luminance(behind(e))];
+    return (Math.max(...lights) + 0.05) / (Math.min(...lights) + 0.05);
+  };
+  return [...document.querySelectorAll('body *:not(svg *, .layer *)')]
+    .filter((e) => hasText(e) && e.checkVisibility({ visibilityProperty: true }))
+    .filter((e) => ratio(e) < 4.5)
+    .map((e) => `${e.tagName} ${e.textContent.trim().slice(0, 40)} ${ratio(e).toFixed(2)}`);
+}"""
+"""Visible texts that stand out less than WCAG AA wants."""
+
+
+def test_nothing_moves_where_motion_is_unwelcome(page: "Page", files: Path) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    page.route("**/v1/predict*", lambda route: None)  # never answers
+    page.set_input_files("#file-a", files / "coffee.png")
+    expect(page.locator("#frame-a[aria-busy]")).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("Looking at coffee.png")
+
+    animation = page.locator("#frame-a .picture").evaluate(
+        "e => getComputedStyle(e, '::after').animationName"
+    )
+
+    assert animation == "none"
