@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: help demo test test-slow check format train-smoke clean
+.PHONY: help demo serve test test-slow check format train-smoke clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -19,13 +19,22 @@ $(VENV)/.dev: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --progress-bar off --quiet -e '.[dev]'
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.serve
 
 demo: $(VENV)/.demo  ## Predict photos that ship with scikit-image; results in demo/.
 	@$(BIN)/python data/demo_photos.py $(DEMO)/photos
 	$(BIN)/saliency predict $(DEMO)/photos -o $(DEMO)/results
 	@echo
 	@echo "Look at the overlays, maps and scores in: $(abspath $(DEMO)/results)"
+
+$(VENV)/.serve: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --progress-bar off --quiet -e '.[serve]'
+	@touch $@
+
+serve: $(VENV)/.serve  ## The web page and HTTP API on http://127.0.0.1:8000
+	$(BIN)/saliency-serve
 
 test: $(VENV)/.dev  ## The fast tests, under ten minutes.
 	$(BIN)/python -m pytest -m "not slow"
@@ -38,6 +47,7 @@ check: $(VENV)/.dev  ## Format, lint, types, import rules.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 format: $(VENV)/.dev  ## Put the code in shape.
 	$(BIN)/ruff format .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +25,8 @@ from saliency.types import Prediction
 
 RECORDS_NAME = "predictions.jsonl"
 OVERLAY_SUFFIX, MAP_SUFFIX = ".overlay.png", ".map.png"
+RESULT_NAME = re.compile(r"\.(overlay|map|crop-[\d.]+x[\d.]+-\d+)\.(png|jpe?g)$")
+"""Names of what this command line writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def find_photos(sources: Sequence[str]) -> list[Photo]:
     """List the photos that files, folders and globs name, each once.
 
     A folder is searched at any depth and its layout kept in the results. Photos whose results
-    would have the same name get their own suffix, then a number, in it. Maps and overlays of an
+    would have the same name get their own suffix, then a number, in it. Maps, overlays and crops of an
     earlier run are not photos, unless a source names the file itself.
 
     Raises:
@@ -109,7 +112,7 @@ def is_photo(path: Path) -> bool:
     return (
         path.suffix.lower() in IMAGE_SUFFIXES
         and not path.name.startswith(".")
-        and not path.name.endswith((OVERLAY_SUFFIX, MAP_SUFFIX))
+        and not RESULT_NAME.search(path.name)
         and path.is_file()
     )
 

@@ -21,6 +21,7 @@ from saliency.insights import (
     measure_regions,
     propose_crops,
     rank_crops,
+    require_density,
     summarize,
 )
 from saliency.rendering import encode_png, to_heatmap, to_overlay, to_saliency_map
@@ -95,7 +96,7 @@ class Service:
         )
 
     async def answer(
-        self, request: Request, field: str, work: Callable[[Form], Coroutine[Any, Any, R]]
+        self, request: Request, field: str, work: Callable[[Form, Timing], Coroutine[Any, Any, R]]
     ) -> R:
         """Admit a request, read it, and work on it while its client waits and time is left.
 
@@ -123,7 +124,17 @@ class Service:
                     ) from None
                 raise
             async with self.inference.admit(len(form.images) - 1):
-                return await while_wanted(request, work(form))
+                return await while_wanted(request, self._in_turn(form, work, several))
+
+    async def _in_turn(
+        self, form: Form, work: Callable[[Form, Timing], Coroutine[Any, Any, R]], several: bool
+    ) -> R:
+        """Work once there is room for the photo; of several, each is to wait for its own."""
+        timing = Timing()
+        if several:
+            return await work(form, timing)
+        async with self.inference.room(timing):
+            return await work(form, timing)
 
     def computation(self, timing: Timing) -> dict[str, Any]:
         """Return the fields of `Computation`."""
@@ -137,10 +148,10 @@ class Service:
         """Predict, and insist on a density.
 
         Raises:
-            Problem: 400 where the weights have no saliency decoder.
+            InsightError: The weights have no saliency decoder.
         """
         predicted = await self.inference.predict(upload.data, timing)
-        return predicted, _density(predicted.prediction)
+        return predicted, require_density(predicted.prediction.density)
 
 
 def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, None]]) -> APIRouter:
@@ -180,10 +191,9 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
         `Accept: application/json` for numbers, `image/png` for a picture (`render=overlay`,
         `heatmap` or `map`), `application/x-npy` for the density: (H, W) float32, sums to 1.
         """
-        media_type = negotiate(request.headers.get("accept"), (JSON, PNG, NPY))
+        media_type = negotiate(", ".join(request.headers.getlist("accept")), (JSON, PNG, NPY))
 
-        async def work(form: Form) -> Response:
-            timing = Timing()
+        async def work(form: Form, timing: Timing) -> Response:
             predicted = await inference.predict(form.images[0].data, timing)
             prediction = predicted.prediction
             if media_type == JSON:
@@ -192,7 +202,7 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
                 )
                 body = PredictionBody(**made, **service.computation(timing))
                 return Response(body.model_dump_json(), media_type=JSON)
-            density = _density(prediction)
+            density = require_density(prediction.density)
             if media_type == NPY:
                 data = await inference.run("render", timing, _to_npy, density)
             else:
@@ -212,16 +222,17 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
     async def predict_batch(request: Request) -> BatchBody:
         """Predict several images; each gets its result or its error, in the order sent."""
 
-        async def work(form: Form) -> BatchBody:
+        async def work(form: Form, _: Timing) -> BatchBody:
             return BatchBody(results=await asyncio.gather(*map(one, form.images)))
 
         async def one(upload: Upload) -> BatchItem:
             timing = Timing()
             try:
-                predicted = await inference.predict(upload.data, timing)
-                made = await inference.run(
-                    "render", timing, describe_prediction, predicted.prediction, None
-                )
+                async with inference.room(timing):
+                    predicted = await inference.predict(upload.data, timing)
+                    made = await inference.run(
+                        "render", timing, describe_prediction, predicted.prediction, None
+                    )
             except SaliencyError as error:
                 return BatchItem(name=upload.name, prediction=None, error=to_problem(error).body())
             body = PredictionBody(**made, **service.computation(timing))
@@ -247,9 +258,8 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
         `boxes`: [[x, y, width, height], ...]. What lies outside the photo is cut off.
         """
 
-        async def work(form: Form) -> RegionsBody:
+        async def work(form: Form, timing: Timing) -> RegionsBody:
             boxes = _read_boxes(box, form.fields.get("boxes", []))
-            timing = Timing()
             predicted, density = await service.density_of(form.images[0], timing)
             found = await inference.run("render", timing, measure_regions, density, boxes)
             bodies = [
@@ -287,9 +297,8 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
     ) -> CropsBody:
         """Suggest crops, best first: by the attention they keep and by their own score."""
 
-        async def work(form: Form) -> CropsBody:
+        async def work(form: Form, timing: Timing) -> CropsBody:
             aspects = [AspectRatio.parse(text) for text in aspect]
-            timing = Timing()
             predicted, density = await service.density_of(form.images[0], timing)
             bodies: list[CropBody] = []
             for ratio in aspects:
@@ -324,14 +333,6 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
         return service.model
 
     return api
-
-
-def _density(prediction: Prediction) -> NDArray[np.float32]:
-    if prediction.density is None:
-        raise Problem(
-            400, "bad_request", "These weights have no saliency decoder; ask for the score alone."
-        )
-    return prediction.density
 
 
 def describe_prediction(prediction: Prediction, map_bits: Bits | None) -> dict[str, Any]:
@@ -391,8 +392,8 @@ def _read_boxes(in_query: list[str], in_form: list[str]) -> list[Box]:
     for text in in_form:
         try:
             rows = json.loads(text)
-            boxes += [Box(*map(float, row)) for row in rows[: MAX_BOXES + 1]]
-        except (ValueError, TypeError, RecursionError, OverflowError) as error:
+            boxes += [Box(*map(_to_float, row)) for row in rows[: MAX_BOXES + 1]]
+        except (ValueError, TypeError, LookupError, RecursionError, OverflowError) as error:
             raise Problem(
                 400,
                 "bad_request",
@@ -405,6 +406,13 @@ def _read_boxes(in_query: list[str], in_form: list[str]) -> list[Box]:
             400, "bad_request", f"A request should name 1 to {MAX_BOXES} boxes. Found {found}."
         )
     return boxes
+
+
+def _to_float(value: object) -> float:
+    """Return a number of JSON; a text of digits or `true` is none, though Python would take it."""
+    if type(value) not in (int, float):
+        raise TypeError
+    return float(value)  # type: ignore[arg-type]
 
 
 def _image_body(field: str, **more: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def create_app(settings: Settings, predictor: Predictor) -> FastAPI:
         openapi_url="/v1/openapi.json",
         docs_url=None,  # FastAPI's pages load scripts from other hosts
         redoc_url=None,
+        redirect_slashes=False,  # it would send the client to whatever host it has named
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     handle_problems(app)
@@ -78,7 +79,6 @@ def create_app(settings: Settings, predictor: Predictor) -> FastAPI:
     _add_page(app)
     _add_problem_schema(app)
     app.add_middleware(AnswerUnforeseen)
-    app.add_middleware(SafeHeaders)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -87,6 +87,7 @@ def create_app(settings: Settings, predictor: Predictor) -> FastAPI:
             allow_headers=["Authorization", "X-API-Key", "Content-Type", REQUEST_ID],
             expose_headers=[REQUEST_ID, "Retry-After"],
         )
+    app.add_middleware(SafeHeaders)
     app.add_middleware(Observe, metrics=metrics)
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -55,7 +56,10 @@ def serve(
     configure_logging(settings.log_format)
     # Damaged EXIF says nothing against a photo's pixels, and many photos have some.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    keep_freed_memory()
+    # But for whole photos: one of 50 megapixels would stay for ever.
+    keep_freed_memory(up_to_bytes=32 * 2**20)
+    # uvicorn stops gracefully, then raises the signal again: to stop when asked is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     predictor = Predictor.load(settings.weights, settings.device, settings.precision)
     if predictor.device.type == "cpu":
         use_one_thread()
@@ -63,6 +67,8 @@ def serve(
         create_app(settings, predictor),
         host=settings.host,
         port=settings.port,
+        http="h11",  # uvicorn would take httptools where it is installed: heads without a limit
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -69,8 +69,12 @@ class Inference:
         self._limits = ImageLimits(settings.max_bytes, settings.max_pixels)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="images")
         self._admitted = 0
-        self._closing = False
         on_cpu = predictor.device.type == "cpu"
+        # Enough to keep every thread and the network busy. The others wait as files: a photo of a
+        # few kilobytes can take hundreds of megabytes once it is decoded.
+        self._room = asyncio.Semaphore(
+            2 * settings.threads + (0 if on_cpu else 2 * settings.batch_size)
+        )
         self._batcher: MicroBatcher[PreparedImage, Output] = MicroBatcher(
             self._compute,
             lambda prepared: prepared.network_size,
@@ -92,7 +96,6 @@ class Inference:
     async def close(self) -> None:
         """Finish what is in flight, then stop the threads."""
         self.ready = False
-        self._closing = True
         await self._batcher.close()
         self._pool.shutdown()
 
@@ -115,6 +118,14 @@ class Inference:
         finally:
             self._admitted -= images
             self._metrics.in_flight.dec(images)
+
+    @asynccontextmanager
+    async def room(self, timing: Timing) -> AsyncIterator[None]:
+        """Wait until a photo may be decoded, and keep its place until its answer is made."""
+        asked = time.perf_counter()
+        async with self._room:
+            timing.add("queue", time.perf_counter() - asked)
+            yield
 
     async def predict(self, source: bytes | NDArray[np.uint8], timing: Timing) -> Predicted:
         """Return what `Predictor.predict` would, and the upright photo.

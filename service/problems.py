@@ -24,6 +24,12 @@ RETRY_AFTER_S = 1
 CLIENT_GONE = 499  # nginx's number for it; only the log and the metrics see it
 log = logging.getLogger("service")
 
+_SENTENCES = {
+    404: "There is nothing at this path; /v1/openapi.json lists what there is.",
+    405: "This path does not answer this method; the header `Allow` names those it does.",
+}
+"""What the framework says in one or two words."""
+
 
 class Problem(Exception):  # noqa: N818  # RFC 9457's own word
     """An answer that is an error.
@@ -76,7 +82,8 @@ def to_problem(error: Exception) -> Problem:
         case HTTPException():
             status = HTTPStatus(error.status_code)
             code = "bad_request" if status == 400 else status.phrase.lower().replace(" ", "_")
-            return Problem(error.status_code, code, str(error.detail), error.headers)
+            detail = _SENTENCES.get(status, str(error.detail))
+            return Problem(error.status_code, code, detail, error.headers)
     return Problem(500, "internal", "Something went wrong here; the log says what.")
 
 

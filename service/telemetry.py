@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "X-Request-ID"
 _ACCEPTED_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 log = logging.getLogger("service.access")
@@ -104,9 +106,10 @@ class Observe:
             await self.app(scope, receive, watch)
         finally:
             seconds = time.perf_counter() - began
-            # The template, not the path: paths are the client's words and would never end.
+            # The template, not the path: the client's words would never end. Nor would methods.
             route = getattr(scope.get("route"), "path", "(none)")
-            self.metrics.requests.labels(route, scope["method"], str(status)).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "(other)"
+            self.metrics.requests.labels(route, method, str(status)).inc()
             self.metrics.request_seconds.labels(route).observe(seconds)
             log.info(
                 "%s %s %d %.0f ms",
@@ -136,13 +139,17 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({name: value for name, value in entry.items() if value is not None})
 
 
+def _escape(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape").decode()
+
+
 class _TextFormatter(logging.Formatter):
     """A line to read; whatever a client put into it stays on that line."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.request_id = current_request_id() or "-"
         text = super().format(record)
-        return text if record.exc_info else text.replace("\n", "\\n").replace("\r", "\\r")
+        return text if record.exc_info else _CONTROLS.sub(_escape, text)
 
 
 def configure_logging(style: Literal["text", "json"]) -> None:
@@ -152,3 +159,4 @@ def configure_logging(style: Literal["text", "json"]) -> None:
     handler.setFormatter(JsonFormatter() if style == "json" else plain)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a broken form is the client's

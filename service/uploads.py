@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from fastapi import Request
 from python_multipart.exceptions import MultipartParseError
-from starlette.datastructures import FormData, UploadFile
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.problems import Problem
@@ -19,6 +21,7 @@ IMAGE_TYPES = tuple(
 RAW_TYPES = (*IMAGE_TYPES, "application/octet-stream")
 MAX_FIELDS = 20
 MAX_FIELD_BYTES = 256 * 1024
+_BOUNDARY = re.compile(rb"[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]")  # RFC 2046, section 5.1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,8 @@ async def _read_multipart(request: Request, max_bytes: int, max_images: int) -> 
                 raise _too_large(max_bytes)
             yield chunk
 
-    parser = MultiPartParser(
-        request.headers,
+    parser = _Parser(
+        _to_plain_header(request.headers.get("content-type", "")),
         limited(),
         max_files=max_images,
         max_fields=MAX_FIELDS,
@@ -124,13 +127,49 @@ async def _read_multipart(request: Request, max_bytes: int, max_images: int) -> 
     # In memory up to the body's own limit: nothing of a client's photo touches the disk.
     parser.spool_max_size = max_bytes
     try:
-        return await parser.parse()
+        form = await parser.parse()
     except MultiPartException as error:
         if error.message.startswith("Too many"):
             raise Problem(413, "image_too_large", f"{error.message}") from error
         raise Problem(400, "bad_request", f"The form cannot be read: {error.message}") from error
     except (MultipartParseError, KeyError, UnicodeDecodeError) as error:
         raise Problem(400, "bad_request", f"The form cannot be read: {error}.") from error
+    if not parser.complete:
+        await form.close()
+        raise Problem(400, "bad_request", "The form should end with its boundary. Found the end.")
+    return form
+
+
+class _Parser(MultiPartParser):
+    """Starlette's parser; it also notes whether the last boundary came.
+
+    Attributes:
+        complete: Without it the form was cut off, perhaps before its last files.
+    """
+
+    complete = False
+
+    def on_end(self) -> None:
+        self.complete = True
+
+
+def _to_plain_header(content_type: str) -> Headers:
+    """Return a Content-Type that names a boundary and no character set: the texts are UTF-8.
+
+    The parser would decode with whatever codec of Python's the client names; one takes seconds.
+
+    Raises:
+        Problem: There is no boundary as RFC 2046 wants it.
+    """
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise Problem(
+            400,
+            "bad_request",
+            "A form's `Content-Type` should name its boundary, of 1 to 70 plain characters. "
+            f"Found {content_type[:100]!r}.",
+        )
+    return Headers({"content-type": f'multipart/form-data; boundary="{boundary.decode()}"'})
 
 
 def _too_large(max_bytes: int) -> Problem:

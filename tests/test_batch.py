@@ -176,6 +176,6 @@ def test_earlier_records_stay_until_the_new_ones_are_whole(predictor, photos, tm
 
 
 def test_results_of_an_earlier_run_are_no_photos(tmp_path):
-    for name in ("a.jpg", "a.overlay.png", "a.map.png"):
+    for name in ("a.jpg", "a.overlay.png", "a.map.png", "a.crop-16x9-1.jpg"):
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     assert [photo.path.name for photo in find_photos([str(tmp_path)])] == ["a.jpg"]

@@ -50,7 +50,7 @@ class Box:
     def __post_init__(self) -> None:
         if not all(map(isfinite, (self.x, self.y, self.width, self.height))):
             raise InsightError(f"`box` should have finite numbers. Found {self}.")
-        if self.width <= 0 or self.height <= 0:
+        if self.width <= 0 or self.height <= 0 or self.area == 0:  # 1e-200 squared is 0
             raise InsightError(f"`box` should have a width and a height above 0. Found {self}.")
 
     @classmethod

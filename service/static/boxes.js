@@ -108,9 +108,11 @@ export class BoxEditor {
       ];
       row.querySelectorAll('.number').forEach((cell, i) => (cell.textContent = figures[i]));
     });
+    this.rows.removeAttribute('aria-busy');
   }
 
   #changed() {
+    this.rows.setAttribute('aria-busy', 'true'); // its figures are of the boxes before
     this.items.forEach(({ element, row }, index) => {
       find('.tag', element).textContent = String(index + 1);
       element.setAttribute('aria-label', `Box ${index + 1}`);

@@ -69,23 +69,20 @@ function mix(output, photo, second, attention, { a, b, c }) {
 
 /** @param {Look} look */
 function tables({ view, colors, strength }) {
-  const rows = { overlay: overlayRow, heat: heatRow, fog: fogRow, focal: focalRow }[view];
+  const row = { overlay: overlayRow, heat: heatRow, fog: fogRow, focal: focalRow }[view];
   const table = colorTable(colors);
   const a = new Float32Array(256 * 3);
   const b = new Float32Array(256 * 3);
   const c = new Float32Array(256 * 3);
   for (let i = 0; i < 256 * 3; i += 1) {
     const level = Math.floor(i / 3) / 255;
-    const [photo, second, light] = rows(level, (exponent) => lightAt(table, level, exponent, i % 3));
+    const color = (value) => table[Math.round(value * 255) * 3 + (i % 3)] / 255;
+    const [photo, second, light] = row(level, color);
     a[i] = 1 - strength + strength * photo;
     b[i] = strength * second;
     c[i] = strength * light * 255;
   }
   return { a, b, c };
-}
-
-function lightAt(table, level, exponent, channel) {
-  return table[Math.round(level ** exponent * 255) * 3 + channel] / 255;
 }
 
 /**
@@ -95,15 +92,15 @@ function lightAt(table, level, exponent, channel) {
  */
 function overlayRow(level, color) {
   const glow = level ** 0.75;
-  // Colour maps that begin in blue would tint the unseen parts too; theirs fades in.
-  const light = 0.7 * color(0.75) * Math.min(1, 6 * glow);
+  // Some maps begin in blue and would tint the unseen parts too: that first colour is taken off.
+  const light = 0.7 * Math.max(0, color(glow) - (1 - glow) * color(0));
   const photo = 0.2 + glow * (0.9 - 0.2);
   const grey = 0.45 * (1 - glow);
   return [photo * (1 - light), grey * (1 - light), light];
 }
 
 function heatRow(level, color) {
-  return [0, 0, color(1)];
+  return [0, 0, color(level)];
 }
 
 function fogRow(level) {

@@ -3,7 +3,7 @@ import torch
 
 from saliency import __version__
 
-VERBS = ("predict", "evaluate", "train", "info", "version", "experiment")
+VERBS = ("predict", "crop", "regions", "evaluate", "train", "info", "version", "experiment")
 
 
 def test_without_a_verb_all_are_listed(saliency):
@@ -13,7 +13,7 @@ def test_without_a_verb_all_are_listed(saliency):
 
 @pytest.mark.parametrize(
     "verb",
-    [("predict",), ("evaluate",), ("train",), ("info",), ("experiment", "beauty-ridge")],
+    [("predict",), ("crop",), ("regions",), ("evaluate",), ("train",), ("info",), ("experiment", "beauty-ridge")],
     ids=" ".join,
 )
 def test_help_shows_an_example_to_copy(saliency, verb):
