@@ -28,10 +28,12 @@ RUN pip install ${PACKAGE_INDEX:+--index-url "$PACKAGE_INDEX"} ".[serve,heic]"
 FROM python:${PYTHON_VERSION}-slim-bookworm
 ARG DEVICE=cpu
 COPY --from=build /opt/venv /opt/venv
-# Nothing is written at run time: the root file system can be read-only.
+# Nothing is written at run time, so the root file system can be read-only; PyTorch only insists on
+# a folder for temporary files, and every container has this one in memory.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    TMPDIR=/dev/shm \
     SALIENCY_DEVICE=${DEVICE} \
     SALIENCY_HOST=0.0.0.0 \
     SALIENCY_PORT=8000 \

@@ -43,6 +43,9 @@ class ImageLimits:
 
 DEFAULT_LIMITS = ImageLimits()
 
+MAX_SCANS = 100
+"""Passes over a progressive JPEG; encoders write about ten."""
+
 
 def read_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """Read a photo as people see it: upright, RGB, eight bits.
@@ -110,9 +113,27 @@ def _read_bytes(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint8
         raise ImageDecodeError(f"{name} is empty: 0 bytes.")
     _check_bytes(len(data), name, limits)
     reader = _find_reader(data, name)
+    if reader is JpegImageFile:
+        _check_scans(data, name)
     with _one_error(name):
         image = reader(BytesIO(data))  # reads the header only
     return _decode(image, name, limits)
+
+
+# A marker with a length after it, or the end of the image (D9).
+_JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+
+
+def _check_scans(data: bytes, name: str) -> None:
+    """Refuse a JPEG of many passes: each costs as much as all pixels and takes but 70 bytes."""
+    scans = at = 0
+    while (found := _JPEG_MARKER.search(data, at)) and found[1] != b"\xd9":
+        scans += found[1] == b"\xda"
+        if scans > MAX_SCANS:
+            raise ImageDecodeError(
+                f"{name} should be a JPEG of at most {MAX_SCANS} scans. Found more."
+            )
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
 
 
 class _TiffReader(TiffImageFile):

@@ -95,11 +95,13 @@ def create_app(settings: Settings, predictor: Predictor) -> FastAPI:
 def _add_operations(app: FastAPI, inference: Inference, metrics: Metrics) -> None:
     """Add what load balancers and Prometheus ask; it needs no key and tells nothing of photos."""
 
+    @app.head("/healthz", include_in_schema=False)  # some probes ask so
     @app.get("/healthz", response_model=Status, tags=["operations"])
     async def healthz() -> Status:
         """Say that the process answers."""
         return Status(status="ok")
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", response_model=Status, responses=describe(503), tags=["operations"])
     async def readyz() -> Status:
         """Say whether the network is warm; 503 until then and while stopping."""
@@ -119,6 +121,7 @@ def _add_operations(app: FastAPI, inference: Inference, metrics: Metrics) -> Non
 
 
 def _add_page(app: FastAPI) -> None:
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html")

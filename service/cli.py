@@ -56,8 +56,9 @@ def serve(
     configure_logging(settings.log_format)
     # Damaged EXIF says nothing against a photo's pixels, and many photos have some.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    # But for whole photos: one of 50 megapixels would stay for ever.
-    keep_freed_memory(up_to_bytes=32 * 2**20)
+    # Activations are smaller than this, whole photos larger, and so are the 16 MiB blocks that
+    # Pillow decodes into: kept, they would add up to gigabytes.
+    keep_freed_memory(up_to_bytes=15 * 2**20)
     # uvicorn stops gracefully, then raises the signal again: to stop when asked is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     predictor = Predictor.load(settings.weights, settings.device, settings.precision)

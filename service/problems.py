@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -134,6 +135,12 @@ class AnswerUnforeseen:
 
         try:
             await self.app(scope, receive, watch)
+        except asyncio.CancelledError:
+            # uvicorn does this alone, to what still runs when its patience with a stop is over.
+            if scope["type"] != "http":
+                raise
+            if not begun:
+                await to_response(to_problem(QueueClosedError()))(scope, receive, send)
         except Exception as error:
             if scope["type"] != "http":
                 raise

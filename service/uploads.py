@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -59,24 +60,24 @@ async def read_form(
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     _check_announced(request, max_bytes)
     if media_type == "multipart/form-data":
-        form = await _read_multipart(request, max_bytes, max_images)
-        images = tuple(
-            [
-                Upload(part.filename or "", await part.read())
-                for part in form.getlist(field)
-                if isinstance(part, UploadFile)
-            ]
-        )
+        async with _read_multipart(request, max_bytes, max_images) as form:
+            images = tuple(
+                [
+                    Upload(part.filename or "", await part.read())
+                    for part in form.getlist(field)
+                    if isinstance(part, UploadFile)
+                ]
+            )
+            texts = {
+                name: [value for value in form.getlist(name) if isinstance(value, str)]
+                for name in form
+            }
         if not images:
             raise Problem(
                 400,
                 "bad_request",
                 f"The form should have a file in its field `{field}`. Found none.",
             )
-        texts = {
-            name: [value for value in form.getlist(name) if isinstance(value, str)] for name in form
-        }
-        await form.close()
         return Form(images, texts)
     if raw and media_type in RAW_TYPES:
         data = await _read_body(request, max_bytes)
@@ -106,7 +107,10 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
     return bytes(data)
 
 
-async def _read_multipart(request: Request, max_bytes: int, max_images: int) -> FormData:
+@asynccontextmanager
+async def _read_multipart(
+    request: Request, max_bytes: int, max_images: int
+) -> AsyncGenerator[FormData, None]:
     seen = 0
 
     async def limited() -> AsyncGenerator[bytes, None]:
@@ -116,6 +120,10 @@ async def _read_multipart(request: Request, max_bytes: int, max_images: int) -> 
             if seen > max_bytes:
                 raise _too_large(max_bytes)
             yield chunk
+        if not parser.complete:
+            raise Problem(
+                400, "bad_request", "The form should end with its boundary. Found it cut off."
+            )
 
     parser = _Parser(
         _to_plain_header(request.headers.get("content-type", "")),
@@ -134,10 +142,10 @@ async def _read_multipart(request: Request, max_bytes: int, max_images: int) -> 
         raise Problem(400, "bad_request", f"The form cannot be read: {error.message}") from error
     except (MultipartParseError, KeyError, UnicodeDecodeError) as error:
         raise Problem(400, "bad_request", f"The form cannot be read: {error}.") from error
-    if not parser.complete:
+    try:
+        yield form
+    finally:
         await form.close()
-        raise Problem(400, "bad_request", "The form should end with its boundary. Found the end.")
-    return form
 
 
 class _Parser(MultiPartParser):

@@ -489,3 +489,12 @@ def test_a_compressed_text_bomb_is_one_error():
     info.add_text("comment", "a" * 80_000_000, zip=True)
     with pytest.raises(ImageDecodeError):
         read_image(encode(Image.fromarray(noise()), "PNG", pnginfo=info))
+
+
+def test_what_follows_a_jpeg_does_not_count_as_its_scans() -> None:
+    """The film of a motion photo is random enough to look like some."""
+    photo = encode(Image.new("RGB", (40, 30), "red"), "JPEG", progressive=True)
+    assert read_image(photo + b"\xff\xda\x00\x02" * 1000).shape == (30, 40, 3)
+    scan = photo[photo.rindex(b"\xff\xda") : -2]
+    with pytest.raises(ImageDecodeError, match="at most 100 scans"):
+        read_image(photo[:-2] + scan * 100 + photo[-2:])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
 
@@ -87,15 +88,12 @@ def _wait_until_ready(server: Server) -> None:
     raise AssertionError(f"the service did not get ready:\n{server.log()}")
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Serve:
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """Return a function that starts a service of its own with the settings given to it."""
-    count = 0
 
     def start(**settings: object) -> AbstractContextManager[Server]:
-        nonlocal count
-        count += 1
-        return run_server(tmp_path / f"server{count}.log", **settings)
+        return run_server(tmp_path_factory.mktemp("serve") / "server.log", **settings)
 
     return start
 
@@ -130,6 +128,28 @@ def photo() -> np.ndarray:
 def jpeg(photo: np.ndarray) -> bytes:
     """The same photo as a camera would send it."""
     return encode(photo, "JPEG", quality=92)
+
+
+CheckProblem = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def check_problem() -> CheckProblem:
+    """A function that asserts that an answer is problem JSON; it returns the detail."""
+
+    def check(answer: httpx.Response, status: int, code: str) -> str:
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        body = answer.json()
+        assert set(body) == {"type", "title", "status", "code", "detail", "request_id"}
+        assert (body["status"], body["code"]) == (status, code)
+        assert body["title"] == HTTPStatus(status).phrase
+        assert body["request_id"] == answer.headers["x-request-id"]
+        assert body["detail"]
+        assert "\n" not in body["detail"]
+        return body["detail"]
+
+    return check
 
 
 def encode(image: np.ndarray, kind: str = "PNG", **options: object) -> bytes:

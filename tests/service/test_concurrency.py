@@ -1,0 +1,218 @@
+"""Many clients at once: each gets its own answer, and every place comes back."""
+
+import asyncio
+import io
+import re
+import socket
+import time
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from saliency import Predictor
+from saliency.insights import summarize
+
+PNG = {"Content-Type": "image/png"}
+
+
+def draw(seed, height, width):
+    """A picture unlike any other: its own size, colours and spot."""
+    rng = np.random.default_rng(seed)
+    image = np.full((height, width, 3), rng.integers(0, 256, 3), dtype=np.uint8)
+    y, x = rng.integers(0, height // 2), rng.integers(0, width // 2)
+    image[y : y + height // 3, x : x + width // 3] = rng.integers(0, 256, 3)
+    return image
+
+
+def encode(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def build_examples(predictor, count):
+    """Pictures as PNG, and what the library says of each: size, score, entropy."""
+    examples = []
+    for seed in range(count):
+        data = encode(draw(seed, 40 + 3 * seed, 60 + 2 * (seed % 7)))
+        prediction = predictor.predict(data)
+        entropy = summarize(prediction.density).entropy
+        examples.append((data, list(prediction.image_size), prediction.score, entropy))
+    assert len({size[0] for _, size, _, _ in examples}) == count
+    return examples
+
+
+def check(answer, expected):
+    if expected is None:
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "image_undecodable"
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        return
+    _, size, score, entropy = expected
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["image_size"] == size
+    assert body["score"] == pytest.approx(score, abs=1e-4)
+    assert body["saliency"]["entropy"] == pytest.approx(entropy, abs=1e-4)
+
+
+async def ask_all(url, requests, clients):
+    """Post every body, `clients` at a time, each on a connection of its own."""
+    limits = httpx.Limits(max_connections=clients)
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as client:
+        return await asyncio.gather(*(client.post(path, **request) for path, request in requests))
+
+
+def mix(examples, count):
+    """Requests in a random order, every fifth with half an image; and what each should get."""
+    rng = np.random.default_rng(7)
+    requests, wanted = [], []
+    for i in range(count):
+        example = examples[rng.integers(len(examples))]
+        broken = i % 5 == 4
+        data = example[0][: len(example[0]) // 2] if broken else example[0]
+        requests.append(("/v1/predict", {"content": data, "headers": PNG}))
+        wanted.append(None if broken else example)
+    return requests, wanted
+
+
+def read_metric(server, name):
+    text = httpx.get(f"{server.url}/metrics", timeout=30).text
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def wait_until(true):
+    until = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def connect(server):
+    url = httpx.URL(server.url)
+    return socket.create_connection((url.host, url.port), timeout=30)
+
+
+def build_head(data, path="/v1/predict"):
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(data)}\r\n\r\n".encode()
+
+
+@pytest.fixture(scope="module")
+def examples(tiny_weights):
+    return build_examples(Predictor.load(tiny_weights, device="cpu"), 30)
+
+
+def test_of_64_clients_each_gets_its_own_answer(tiny, examples):
+    requests, wanted = mix(examples, 192)
+    answers = asyncio.run(ask_all(tiny.url, requests, clients=64))
+    for answer, expected in zip(answers, wanted, strict=True):
+        check(answer, expected)
+    assert read_metric(tiny, "saliency_images_in_flight") == 0
+
+
+def test_the_released_network_swaps_no_answers(released):
+    examples = build_examples(Predictor.load(device="cpu"), 8)
+    requests, wanted = mix(examples, 24)
+    answers = asyncio.run(ask_all(released.url, requests, clients=12))
+    for answer, expected in zip(answers, wanted, strict=True):
+        check(answer, expected)
+
+
+def test_batches_at_once_keep_their_order(tiny, examples):
+    rng = np.random.default_rng(1)
+    orders = [rng.permutation(len(examples))[:6] for _ in range(12)]
+    requests = [
+        ("/v1/predict/batch", {"files": [("images", (str(i), examples[i][0])) for i in order]})
+        for order in orders
+    ]
+    answers = asyncio.run(ask_all(tiny.url, requests, clients=12))
+    for answer, order in zip(answers, orders, strict=True):
+        results = answer.json()["results"]
+        assert [result["name"] for result in results] == [str(i) for i in order]
+        for result, i in zip(results, order, strict=True):
+            assert result["prediction"]["image_size"] == examples[i][1]
+            assert result["prediction"]["score"] == pytest.approx(examples[i][2], abs=1e-4)
+
+
+def test_routes_asked_at_once_do_not_mix(tiny, examples):
+    requests = []
+    for data, *_ in examples:
+        raw = {"content": data, "headers": PNG}
+        requests += [
+            ("/v1/crops?count=1&aspect=1:1", raw),
+            ("/v1/regions?box=0,0,20,20", raw),
+            ("/v1/predict", {"content": data, "headers": PNG | {"Accept": "application/x-npy"}}),
+        ]
+    answers = asyncio.run(ask_all(tiny.url, requests, clients=32))
+    for i, (_, size, score, _) in enumerate(examples):
+        crops, regions, density = answers[3 * i : 3 * i + 3]
+        assert crops.json()["image_size"] == regions.json()["image_size"] == size
+        assert crops.json()["score"] == pytest.approx(score, abs=1e-4)
+        values = np.load(io.BytesIO(density.content), allow_pickle=False)
+        assert list(values.shape) == size
+        share = values[:20, :20].sum()
+        assert regions.json()["regions"][0]["share"] == pytest.approx(share, abs=1e-4)
+
+
+def test_clients_that_leave_cost_nothing_for_long(tiny, examples):
+    """Forty at once ask for what takes a while, and close their sockets."""
+    data = encode(draw(0, 2000, 3000))
+    gone = 'saliency_requests_total{method="POST",route="/v1/predict",status="499"}'
+    dropped = 'saliency_images_total{outcome="dropped"}'
+    before = read_metric(tiny, gone), read_metric(tiny, dropped)
+    sockets = [connect(tiny) for _ in range(40)]
+    for sock in sockets:
+        sock.sendall(build_head(data) + data)
+    wait_until(lambda: read_metric(tiny, "saliency_images_in_flight") > 10)
+    for sock in sockets:
+        sock.close()
+    wait_until(lambda: read_metric(tiny, "saliency_images_in_flight") == 0)
+    assert read_metric(tiny, gone) >= before[0] + 10
+    assert read_metric(tiny, dropped) > before[1]
+    check(httpx.post(f"{tiny.url}/v1/predict", content=examples[0][0], headers=PNG), examples[0])
+    assert "Traceback" not in tiny.log()
+
+
+def test_a_full_queue_says_so_at_once_and_gives_every_place_back(
+    serve, tiny_weights, examples, check_problem
+):
+    data = examples[0][0]
+    with serve(weights=tiny_weights, queue_length=2) as server, server.client() as client:
+        # Two bodies that have not arrived yet hold both places.
+        held = [connect(server) for _ in range(2)]
+        for sock in held:
+            sock.sendall(build_head(data) + data[:50])
+        wait_until(lambda: read_metric(server, "saliency_images_in_flight") == 2)
+
+        began = time.monotonic()
+        refused = client.post("/v1/predict", content=data, headers=PNG)
+        assert time.monotonic() - began < 2
+        check_problem(refused, 503, "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+
+        for sock in held:
+            sock.sendall(data[50:])
+        for sock in held:
+            answer = b"".join(iter(lambda sock=sock: sock.recv(65536), b""))
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            sock.close()
+        assert read_metric(server, "saliency_images_in_flight") == 0
+
+        # A batch takes a place an image, all or none.
+        files = [("images", ("a.png", data))] * 3
+        check_problem(client.post("/v1/predict/batch", files=files), 503, "overloaded")
+        assert read_metric(server, "saliency_images_in_flight") == 0
+        answer = client.post("/v1/predict/batch", files=files[:2])
+        assert [result["error"] for result in answer.json()["results"]] == [None, None]
+        assert read_metric(server, "saliency_images_in_flight") == 0
+
+        # Whoever leaves gives the place back, too.
+        for sock in (connect(server), connect(server)):
+            sock.sendall(build_head(data) + data[:50])
+            sock.close()
+        wait_until(lambda: read_metric(server, "saliency_images_in_flight") == 0)
+        check(client.post("/v1/predict", content=data, headers=PNG), examples[0])
