@@ -55,8 +55,8 @@ def find_photos(sources: Sequence[str]) -> list[Photo]:
     """List the photos that files, folders and globs name, each once.
 
     A folder is searched at any depth and its layout kept in the results. Photos whose results
-    would have the same name get their own suffix, then a number, in it. Maps, overlays and crops of an
-    earlier run are not photos, unless a source names the file itself.
+    would have the same name get their own suffix, then a number, in it. Maps, overlays and crops
+    of an earlier run are not photos, unless a source names the file itself.
 
     Raises:
         SaliencyError: A source names nothing.

@@ -21,6 +21,7 @@ class Task(Protocol):
     Attributes:
         name: Key in logs and configs.
         likelihood: `regression` for squared errors, `classification` for cross-entropies.
+        indicator: The metric of `evaluate`, 1 is perfect, that tells how good the task is.
     """
 
     @property
@@ -28,6 +29,9 @@ class Task(Protocol):
 
     @property
     def likelihood(self) -> Likelihood: ...  # noqa: D102
+
+    @property
+    def indicator(self) -> str: ...  # noqa: D102
 
     def present(self, batch: Batch) -> Tensor:
         """Return (B,) bool: which images have this task's label."""
@@ -41,6 +45,7 @@ class SaliencyTask:
 
     name = "saliency"
     likelihood: Likelihood = "classification"
+    indicator = "CC"
 
     def __init__(self, auxiliary_weight: float = 0.0) -> None:
         self.auxiliary_weight = auxiliary_weight
@@ -66,6 +71,7 @@ class AestheticTask:
 
     name = "aesthetics"
     likelihood: Likelihood = "regression"
+    indicator = "SRCC"
 
     def present(self, batch: Batch) -> Tensor:
         """Return (B,) bool: which images have ratings."""

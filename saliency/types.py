@@ -94,12 +94,15 @@ class Output(NamedTuple):
         score_logits: (B, K); softmax gives the score distribution.
         auxiliary_log_densities: (B, h, w) each, from shallower decoder depths, training only.
         aesthetic_features: (B, F) standardised features that the scores are read from.
+        features: (B, C, h', w') each, the trained encoder stages as the heads alone read them, so
+            that gradients here stop short of the encoder; training only.
     """
 
     log_density: Tensor | None
     score_logits: Tensor | None
     auxiliary_log_densities: tuple[Tensor, ...] = ()
     aesthetic_features: Tensor | None = None
+    features: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 import doctest
 import importlib
 import pkgutil
+from typing import get_args
 
 import pytest
 
 import saliency
+from saliency.training.config import WeightingName
 
 MODULES = [
     module.name
@@ -20,7 +22,7 @@ def test_examples_hold(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-@pytest.mark.parametrize("name", ["fixed", "uncertainty"])
-def test_examples_are_found(name):
+@pytest.mark.parametrize("name", get_args(WeightingName))
+def test_every_weighting_has_an_example(name):
     module = importlib.import_module(f"saliency.weighting.{name}")
     assert doctest.testmod(module).attempted > 0

@@ -136,15 +136,32 @@ class Encoder(nn.Module):
         if not shallow:
             return 0
         # A parameter is shallow exactly if a shallow feature depends on it.
-        probe = self(torch.zeros(1, 3, PROBE_SIDE_PX, PROBE_SIDE_PX))[shallow[-1]]
-        if not probe.requires_grad:  # frozen before
-            return 0
-        trainable = [p for p in self.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(probe.sum(), trainable, allow_unused=True)
-        frozen = [p for p, g in zip(trainable, gradients, strict=True) if g is not None]
+        frozen = self._trained_for(shallow[-1])
         for parameter in frozen:
             parameter.requires_grad_(False)
         return sum(p.numel() for p in frozen)
+
+    def last_layer(self, stage: int) -> nn.Parameter | None:
+        """Return the weight of the last layer trained for a stage; None if none of it is trained.
+
+        Args:
+            stage: Index into the features.
+        """
+        # Networks list their layers in the order in which they act.
+        layers = [p for p in self._trained_for(stage) if p.ndim > 1]
+        return layers[-1] if layers else None
+
+    def _trained_for(self, stage: int) -> list[nn.Parameter]:
+        """Return the trained parameters that a stage's features depend on."""
+        trainable = [p for p in self.parameters() if p.requires_grad]
+        if not trainable:
+            return []
+        image = torch.zeros(1, 3, PROBE_SIDE_PX, PROBE_SIDE_PX, device=trainable[0].device)
+        probe = self(image)[stage]
+        if not probe.requires_grad:
+            return []
+        gradients = torch.autograd.grad(probe.sum(), trainable, allow_unused=True)
+        return [p for p, g in zip(trainable, gradients, strict=True) if g is not None]
 
     def _check_filled(self, available: set[str], path: str) -> None:
         """Refuse weights that leave parameters random, which timm only logs."""

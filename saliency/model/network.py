@@ -115,6 +115,8 @@ class SaliencyNetwork(nn.Module):
         self.aesthetics: AestheticHead | None = None
         self.decoder: SaliencyDecoder | None = None
         self.priors: DatasetPriors | None = None
+        self.aesthetic_stages: list[int] = []
+        self.saliency_stages: list[int] = []
         if architecture.aesthetics:
             self.aesthetic_stages = self._stages(
                 "aesthetic_strides", architecture.aesthetic_strides
@@ -149,6 +151,12 @@ class SaliencyNetwork(nn.Module):
             Log-density (B, h, w) and score logits (B, K), None where the head is missing.
         """
         features = self.encoder(images)
+        trained: tuple[Tensor, ...] = ()
+        if self.training:
+            # Deeper stages read the originals, heads these: a gradient here is the heads' alone.
+            features = [feature.view_as(feature) for feature in features]
+            read = sorted({*self.aesthetic_stages, *self.saliency_stages})
+            trained = tuple(features[i] for i in read if features[i].requires_grad)
         score_logits = embedding = pooled = None
         if self.aesthetics is not None:
             score_logits, embedding, pooled = self.aesthetics(
@@ -159,7 +167,7 @@ class SaliencyNetwork(nn.Module):
             if not self.architecture.guidance:
                 embedding = None
         if self.decoder is None or self.priors is None:
-            return Output(None, score_logits, (), pooled)
+            return Output(None, score_logits, (), pooled, trained)
 
         if dataset_index is None:
             dataset_index = torch.zeros(len(images), dtype=torch.long, device=images.device)
@@ -172,7 +180,12 @@ class SaliencyNetwork(nn.Module):
                 upsample(x.float().flatten(1).log_softmax(dim=1).view_as(x), size)
                 for x in auxiliary
             )
-        return Output(log_density, score_logits, auxiliary_log_densities, pooled)
+        return Output(log_density, score_logits, auxiliary_log_densities, pooled, trained)
+
+    def last_shared_layer(self) -> nn.Parameter | None:
+        """Return the weight of the encoder's last trained layer that all heads use, if any is."""
+        read = [stages for stages in (self.aesthetic_stages, self.saliency_stages) if stages]
+        return self.encoder.last_layer(min(max(stages) for stages in read))
 
     def _stages(self, parameter: str, strides: tuple[int, ...]) -> list[int]:
         """Return the indices of the features that a head reads, shallow to deep."""

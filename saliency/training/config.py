@@ -12,6 +12,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from saliency.errors import ConfigError
 from saliency.model import Architecture
 
+WeightingName = Literal[
+    "fixed",
+    "equal",
+    "initial",
+    "prior",
+    "realtime",
+    "gradient",
+    "uncertainty",
+    "gradnorm",
+    "dwa",
+    "mgda",
+    "dtp",
+    "lbtw",
+]
+
 
 class Section(BaseModel):
     """A table of the TOML; unknown keys are errors."""
@@ -80,10 +95,24 @@ class ModelConfig(Section):
 
 
 class WeightingConfig(Section):
-    """How the tasks' losses become one."""
+    """How the tasks' losses become one, see `saliency.weighting`.
 
-    name: str = "uncertainty"
+    Defaults are the papers', but for `initial_batches` (GradNorm's takes the first alone, which
+    here holds few rated images) and for DTP's, which the paper does not give.
+    """
+
+    name: WeightingName = "uncertainty"
+    normalize: bool = False  # rescale the weights to sum K, since gradient clipping sees scale
     fixed: dict[str, float] | None = None  # task -> weight, for "fixed"
+    shared: Literal["features", "last_layer", "parameters"] | None = None  # where gradients are
+    # looked at; None: last_layer in "gradnorm", features in "gradient" and "mgda"
+    initial_batches: int = Field(10, ge=1)  # whose mean is L(0) of "initial" and "gradnorm"
+    gradnorm_alpha: float = Field(1.5, ge=0)  # how hard tasks that lag behind are helped along
+    dwa_temperature: float = Field(2.0, gt=0)  # higher is more even
+    mgda_normalization: Literal["none", "l2", "loss", "loss+"] = "none"  # of gradients
+    dtp_gamma: float | dict[str, float] = 1.0  # focus on what is not mastered, >= 0; or by task
+    dtp_smoothing: float = Field(0.5, gt=0, le=1)  # share of the newest validation
+    lbtw_alpha: float = Field(0.5, ge=0)  # how strongly losses count; 0 is equal
 
 
 class TrainConfig(Section):

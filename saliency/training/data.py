@@ -185,6 +185,55 @@ def _one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
+class PlainBatches:
+    """Images as they are, resized as training resizes them; every iteration gives the same."""
+
+    def __init__(
+        self,
+        sets: LabelledSets,
+        preprocessing: Preprocessing,
+        limit: int,
+        batch_size: int = 8,
+    ) -> None:
+        """Choose the images.
+
+        Args:
+            sets: Those with fixations come first.
+            preprocessing: Of the network.
+            limit: Images at most, spread evenly, with fixations and as many with ratings.
+            batch_size: Images in a batch.
+        """
+        self._chosen: list[tuple[LabelledDataset, int]] = []
+        for of_a_kind in (sets.saliency, sets.rated):
+            images = [(dataset, i) for dataset in of_a_kind for i in range(len(dataset))]
+            self._chosen += images[:: max(1, -(-len(images) // limit))]
+        self._preprocessing = preprocessing
+        self._batch_size = batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        # As in TrainingLoader: albumentations takes seconds to import.
+        from saliency.datasets.augmentation import Augmentation
+
+        size = (self._preprocessing.height, self._preprocessing.width)
+        resize = Augmentation(
+            size, crop_scale=(1, 1), crop_ratio=(1, 1), flip_probability=0, color=False
+        )
+        samples = []
+        for dataset, index in self._chosen:
+            try:
+                samples.append(resize(dataset[index], 0))
+            except ImageError:
+                continue  # training and evaluation name it
+            if len(samples) == self._batch_size:
+                yield self._collate(samples)
+                samples = []
+        if samples:
+            yield self._collate(samples)
+
+    def _collate(self, samples: list[Sample]) -> Batch:
+        return collate(samples, self._preprocessing.mean, self._preprocessing.std, ())
+
+
 class TrainingLoader:
     """Batches of an epoch, from any batch of it on, the same whenever and wherever asked."""
 

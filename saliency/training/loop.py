@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -25,8 +26,16 @@ from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
 from saliency.tasks import AestheticTask, SaliencyTask, Task, mean_task_losses
 from saliency.training.anchor import FeatureAnchor
+from saliency.training.balancing import (
+    SharedTensors,
+    build_weighting,
+    constant_losses,
+    gradient_cosines,
+    indicators,
+    mean_losses,
+)
 from saliency.training.config import TrainingConfig
-from saliency.training.data import LabelledSets, TrainingLoader, build_sets
+from saliency.training.data import LabelledSets, PlainBatches, TrainingLoader, build_sets
 from saliency.training.optimization import (
     build_optimizer,
     clip_gradients,
@@ -42,10 +51,15 @@ from saliency.training.state import (
     load_state,
     save_state,
 )
-from saliency.types import Batch
-from saliency.weighting import build_weighting
+from saliency.types import Batch, Output
 
 BEST, LAST, STATE = "best.safetensors", "last.safetensors", "state.safetensors"
+
+COSINE_EVERY = 20
+"""Steps between cosines of the tasks' gradients, which cost a backward pass of the heads."""
+
+PRIOR_IMAGES, GAP_IMAGES = 500, 200
+"""Images of a kind at most: of training for constant predictions, of validation for its losses."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +119,20 @@ def train(
         config.data.height, config.data.width, network.encoder.mean, network.encoder.std
     )
     tasks = build_tasks(config, train_sets)
-    weighting = build_weighting(config.weighting.name, tasks, config.weighting.fixed).to(found)
+    weighting = build_weighting(config.weighting, tasks).to(found)
     network.to(found).to(memory_format=torch.channels_last)
     both = config.model.saliency and config.model.aesthetics
     anchor = FeatureAnchor(network) if both and config.train.feature_anchor else None
-    if network.aesthetics is not None and not (run_dir / STATE).is_file():
-        fit_aesthetics(network, preprocessing, train_sets.rated, config.model.ridge, found)
+    shared = SharedTensors(network)
+    gradient = config.model.aesthetic_gradient if config.model.aesthetics else 1.0
+    shared.check(config.weighting, weighting.needs, gradient)
+    if not (run_dir / STATE).is_file():
+        if network.aesthetics is not None:
+            fit_aesthetics(network, preprocessing, train_sets.rated, config.model.ridge, found)
+        plain = PlainBatches(train_sets, preprocessing, PRIOR_IMAGES)
+        weighting.start(
+            lambda: constant_losses(tasks, plain, auxiliary=bool(config.model.auxiliary_outputs))
+        )
     state = TrainingState(
         network=network,
         ema=ModelEmaV3(network, decay=config.train.ema_decay, use_warmup=True),
@@ -126,6 +148,7 @@ def train(
         run_dir,
         state,
         tasks,
+        shared,
         anchor,
         loader,
         validation_sets,
@@ -185,6 +208,7 @@ class _Run:
         run_dir: Path,
         state: TrainingState,
         tasks: tuple[Task, ...],
+        shared: SharedTensors,
         anchor: FeatureAnchor | None,
         loader: TrainingLoader,
         validation_sets: LabelledSets,
@@ -196,6 +220,7 @@ class _Run:
         self.run_dir = run_dir
         self.state = state
         self.tasks = tasks
+        self.shared = shared
         self.anchor = anchor
         self.loader = loader
         self.validation_sets = validation_sets
@@ -226,6 +251,7 @@ class _Run:
             values = self._step(batch.to(self.device))
             for name, value in values.items():
                 progress.sums[name] = progress.sums.get(name, 0.0) + value
+                progress.counts[name] = progress.counts.get(name, 0) + 1
             progress.step += 1
             progress.step_in_epoch += 1
             self.reporter.step(progress.step, values)
@@ -233,10 +259,13 @@ class _Run:
                 return
             if progress.step_in_epoch % train.save_every_steps == 0:
                 self._save()
-        means = {name: total / progress.step_in_epoch for name, total in progress.sums.items()}
+        means = {name: total / progress.counts[name] for name, total in progress.sums.items()}
+        self.state.weighting.end_epoch(
+            [means.get(f"loss/{task.name}", float("nan")) for task in self.tasks]
+        )
         progress.epoch += 1
         progress.step_in_epoch = 0
-        progress.sums = {}
+        progress.sums, progress.counts = {}, {}
         progress.finished = progress.epoch >= train.epochs
         if progress.finished or progress.epoch % train.validate_every == 0:
             self._validate(means)
@@ -253,8 +282,15 @@ class _Run:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             output = state.network(batch.images, dataset_index)
         losses, present = mean_task_losses(self.tasks, output, batch)
-        total: Tensor = state.weighting(losses, present)
+        weighting = state.weighting
+        total: Tensor = weighting(losses, present, self.shared.of(weighting.needs, output))
+        weights = weighting.normalized if self.config.weighting.normalize else weighting.current
+        if self.config.weighting.normalize:
+            total = total * len(self.tasks) / weighting.current.sum()
         values: dict[str, float] = {}
+        if (state.progress.step + 1) % COSINE_EVERY == 0:
+            layer = self.shared.of("last_layer", output)
+            values |= gradient_cosines(self.tasks, losses, present, layer)
         if self.anchor is not None and output.aesthetic_features is not None:
             drift = self.anchor.loss(batch.images, output.aesthetic_features.float())
             total = total + train.feature_anchor * drift
@@ -271,12 +307,12 @@ class _Run:
         state.ema.update(state.network, step=state.progress.step)
         values["loss"] = float(total.detach())
         values |= {f"gradient_norm/{branch}": norm for branch, norm in norms.items()}
-        for task, loss, weight, here in zip(
-            self.tasks, losses, state.weighting.current, present, strict=True
-        ):
+        for task, loss, here in zip(self.tasks, losses, present, strict=True):
             if here:
                 values[f"loss/{task.name}"] = float(loss.detach())
-            values[f"weight/{task.name}"] = float(weight)
+        for task, weight, share in zip(self.tasks, weights, weighting.normalized, strict=True):
+            values[f"weight/{task.name}"] = float(weight)  # what the loss was multiplied by
+            values[f"share/{task.name}"] = float(share)  # the same, so that all sum to K
         return values
 
     def _validate(self, means: dict[str, float]) -> None:
@@ -285,6 +321,7 @@ class _Run:
         card = self._card({})
         predictor = Predictor(self._checkpoint(card), self.device)
         results = [evaluate(predictor, s, full=False) for s in self.validation_sets]
+        self.state.weighting.observe(indicators(self.tasks, results))
         score = validation_score(results)
         metrics = {r.name: {k: m.value for k, m in r.measures.items()} for r in results}
         if score > progress.best_score:
@@ -293,7 +330,28 @@ class _Run:
         patience = self.config.train.patience
         if patience and progress.epoch - progress.best_epoch >= patience:
             progress.finished = True
-        self.reporter.epoch(progress.epoch, progress.step, means, metrics, score)
+        gaps = self._gaps(means)
+        self.reporter.epoch(progress.epoch, progress.step, means, metrics, score, gaps)
+
+    def _gaps(self, means: dict[str, float]) -> dict[str, float]:
+        """Return by how much each task's loss is higher on validation images.
+
+        The averaged weights in the neutral setting on whole images, against the mean over the
+        epoch of the weights in training on augmented ones.
+        """
+        network = self.state.ema.module.eval()
+
+        def predict(batch: Batch) -> Output:
+            output: Output = network(batch.images)
+            return output
+
+        plain = PlainBatches(self.validation_sets, self.preprocessing, GAP_IMAGES)
+        losses = mean_losses(self.tasks, predict, (batch.to(self.device) for batch in plain))
+        return {
+            task.name: loss - means[f"loss/{task.name}"]
+            for task, loss in zip(self.tasks, losses, strict=True)
+            if f"loss/{task.name}" in means and not math.isnan(loss)
+        }
 
     def _save(self) -> None:
         """Write the checkpoint of the averaged weights and the state for resuming."""

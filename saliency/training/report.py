@@ -99,13 +99,23 @@ class Reporter:
         means: dict[str, float],
         metrics: dict[str, dict[str, float]],
         score: float,
+        gaps: dict[str, float],
     ) -> None:
-        """Show and write one validated epoch."""
+        """Show and write one validated epoch; `gaps` are validation minus training losses."""
         for set_name, values in metrics.items():
             for name, value in values.items():
                 self._writer.add_scalar(f"val/{set_name}/{name}", value, step)
         self._writer.add_scalar("val/score", score, step)
-        row = {"epoch": epoch, "step": step, "train": means, "val": metrics, "score": score}
+        for name, value in gaps.items():
+            self._writer.add_scalar(f"val/gap/{name}", value, step)
+        row = {
+            "epoch": epoch,
+            "step": step,
+            "train": means,
+            "val": metrics,
+            "score": score,
+            "gap": gaps,
+        }
         with (self._run_dir / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         shown = "  ".join(

@@ -30,6 +30,7 @@ class Progress:
         best_score: Highest validation score so far.
         best_epoch: Epoch that reached it, counted from 1; 0 if none.
         sums: Name -> sum over the unfinished epoch's steps, for its means.
+        counts: Name -> how many of those steps had a value.
         finished: Whether the run has come to its end.
     """
 
@@ -40,6 +41,7 @@ class Progress:
     best_epoch: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     finished: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -110,7 +112,10 @@ def load_state(path: Path, state: TrainingState) -> None:
         raise CheckpointError(
             f"{path} should hold the state of this network. Found a mismatch: {error}."
         ) from error
-    state.progress = Progress(**json.loads(metadata["progress"]))
+    progress = json.loads(metadata["progress"])
+    # Version 0.1 wrote no counts: every name had a value in every step.
+    progress.setdefault("counts", dict.fromkeys(progress["sums"], progress["step_in_epoch"]))
+    state.progress = Progress(**progress)
     _set_random_states(json.loads(metadata["random"]))
 
 

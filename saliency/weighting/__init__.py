@@ -1,47 +1,33 @@
 """Strategies that turn one loss a task into one scalar to minimise."""
 
-from saliency.errors import ConfigError
-from saliency.tasks import Task
-from saliency.weighting.base import TaskWeighting
+from saliency.weighting.base import Shared, TaskWeighting, gradient_products
+from saliency.weighting.dtp import DtpWeighting
+from saliency.weighting.dwa import DwaWeighting
 from saliency.weighting.equal import EqualWeighting
 from saliency.weighting.fixed import FixedWeighting
+from saliency.weighting.gradient import GradientWeighting
+from saliency.weighting.gradnorm import GradNormWeighting
+from saliency.weighting.initial import InitialWeighting
+from saliency.weighting.lbtw import LbtwWeighting
+from saliency.weighting.mgda import MgdaWeighting
+from saliency.weighting.prior import PriorWeighting
+from saliency.weighting.realtime import RealtimeWeighting
 from saliency.weighting.uncertainty import UncertaintyWeighting
 
 __all__ = [
-    "WEIGHTINGS",
+    "DtpWeighting",
+    "DwaWeighting",
     "EqualWeighting",
     "FixedWeighting",
+    "GradNormWeighting",
+    "GradientWeighting",
+    "InitialWeighting",
+    "LbtwWeighting",
+    "MgdaWeighting",
+    "PriorWeighting",
+    "RealtimeWeighting",
+    "Shared",
     "TaskWeighting",
     "UncertaintyWeighting",
-    "build_weighting",
+    "gradient_products",
 ]
-
-WEIGHTINGS = ("uncertainty", "equal", "fixed")
-
-
-def build_weighting(
-    name: str, tasks: tuple[Task, ...], fixed: dict[str, float] | None = None
-) -> TaskWeighting:
-    """Return the strategy called `name` for `tasks`.
-
-    Args:
-        name: One of `WEIGHTINGS`.
-        tasks: What is learned, in the order of the losses.
-        fixed: Task name -> weight, for `fixed` alone.
-
-    Raises:
-        ConfigError: Unknown name, or weights that do not match the tasks.
-    """
-    if name == "uncertainty":
-        return UncertaintyWeighting([task.likelihood for task in tasks])
-    if name == "equal":
-        return EqualWeighting(len(tasks))
-    if name == "fixed":
-        names = [task.name for task in tasks]
-        if fixed is None or sorted(fixed) != sorted(names):
-            raise ConfigError(
-                f"`weighting.fixed` should give one weight for each of {names}. "
-                f"Found {sorted(fixed or ())}."
-            )
-        return FixedWeighting([fixed[task_name] for task_name in names])
-    raise ConfigError(f"`weighting.name` should be one of {', '.join(WEIGHTINGS)}. Found {name!r}.")

@@ -1,26 +1,56 @@
 """The one interface of all weighting strategies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+Shared = Literal["nothing", "features", "last_layer", "parameters"]
+"""Where a strategy looks at gradients: nowhere, at the encoder's outputs, at the weight of the last
+layer that all tasks share, or at all parameters of the encoder."""
+
+EPS = 1e-8
+"""What losses and gradient norms are at least where something is divided by them."""
+
 
 class TaskWeighting(nn.Module):
-    """Combine one loss a task into one scalar.
+    """Combine one loss a task into one scalar, `sum_k w_k L_k`.
 
-    Strategies are modules so that learned weights are parameters, running statistics are buffers,
-    and both are saved and resumed with `state_dict`. K is the number of tasks.
+    A strategy says in `weigh` what its weights are; some also listen to `start`, `end_epoch` or
+    `observe`, which the training loop calls and which do nothing by default. Strategies are
+    modules so that learned weights are parameters, running statistics are buffers, and both are
+    saved and resumed with `state_dict`. K is the number of tasks.
+
+    A task without labels in a batch is absent: its loss is not used, its state is not touched, and
+    its weight stays what it was. Strategies whose weights share a fixed sum give the n present
+    tasks n/K of it, so that a lone task pulls no harder than it does among others.
+
+    Weights are float32 without a graph, whatever the losses are. Several calls may share one step
+    (gradient accumulation); each is weighted by its own losses and gradients.
 
     Attributes:
-        current: (K,) weights of the last call, for logs.
+        needs: What `forward` wants as `shared`.
+        current: (K,) weights of the last call.
     """
 
+    needs: Shared = "nothing"
     current: Tensor
 
-    def __init__(self, task_count: int) -> None:
+    def __init__(self, task_count: int, *, remember: bool = True) -> None:
+        """Start with weights of 1.
+
+        Args:
+            task_count: K.
+            remember: Whether `current` is saved; not where something else that is saved gives it.
+        """
         super().__init__()
-        self.register_buffer("current", torch.ones(task_count), persistent=False)
+        self.register_buffer("current", torch.ones(task_count), persistent=remember)
+
+    @property
+    def normalized(self) -> Tensor:
+        """(K,) weights of the last call, rescaled to sum K: what strategies are compared by."""
+        return self.current * len(self.current) / self.current.sum()
 
     def forward(
         self, losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor] = ()
@@ -30,10 +60,95 @@ class TaskWeighting(nn.Module):
         Args:
             losses: K scalars >= 0, one a task.
             present: K flags; an absent task's loss is not used.
-            shared: Tensors of the graph that all tasks share (parameters of the encoder, or its
-                output features), for strategies that look at gradients there. Others ignore it.
+            shared: Tensors that all tasks' losses come from, as `needs` says.
 
         Returns:
             Scalar with a gradient to every present loss; 0 if no task is present.
+
+        Raises:
+            ValueError: There are not K losses and K flags.
+        """
+        if not len(losses) == len(present) == len(self.current):
+            raise ValueError(
+                f"`losses` and `present` should have one entry for each of {len(self.current)} "
+                f"tasks. Found {len(losses)} and {len(present)}."
+            )
+        if any(present):
+            with torch.no_grad():
+                weights = self.weigh(losses, present, shared)
+                here = torch.tensor(present, device=self.current.device)
+                self.current = torch.where(here, weights, self.current)
+        total = losses[0].new_zeros(())
+        for loss, weight, here_too in zip(losses, self.current, present, strict=True):
+            if here_too:
+                total = total + weight * loss
+        return total
+
+    def weigh(
+        self, losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor]
+    ) -> Tensor:
+        """Return (K,) float32 weights; entries of absent tasks are not used.
+
+        Called without gradients and with at least one task present; arguments as in `forward`.
         """
         raise NotImplementedError
+
+    def start(self, constant_losses: Callable[[], Sequence[float]]) -> None:
+        """Hear, before the first step, how to measure each task's best constant prediction.
+
+        Args:
+            constant_losses: Returns K losses; slow, so it is called only if it is needed.
+        """
+
+    def end_epoch(self, mean_losses: Sequence[float]) -> None:
+        """Hear each task's mean training loss over an epoch, nan if it had no labels in it."""
+
+    def observe(self, indicators: Sequence[float]) -> None:
+        """Hear how good each task is on validation images, 1 is perfect, nan is unknown."""
+
+    def values(self, losses: Sequence[Tensor], present: Sequence[bool]) -> Tensor:
+        """Return (K,) float32 losses without a graph, nan for absent tasks."""
+        absent = torch.full((), float("nan"), device=self.current.device)
+        return torch.stack(
+            [
+                loss.detach().to(absent) if here else absent
+                for loss, here in zip(losses, present, strict=True)
+            ]
+        )
+
+
+def gradient_products(
+    losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor]
+) -> Tensor:
+    """Return the inner products of the tasks' gradients at shared tensors.
+
+    The graph stays, so that the weighted sum can go back through it. At the encoder's outputs or
+    its last layer this costs a backward pass of the heads, at all parameters one of everything.
+
+    Args:
+        losses: K scalars, one a task.
+        present: K flags.
+        shared: Tensors that require gradients; one that a loss does not depend on counts as 0.
+
+    Returns:
+        (K, K) float32, squared gradient norms on the diagonal; nan for absent tasks.
+
+    Raises:
+        ValueError: There are no shared tensors.
+    """
+    if not shared:
+        raise ValueError("`shared` should hold tensors to take gradients at. Found none.")
+    products = torch.full((len(losses), len(losses)), float("nan"), device=shared[0].device)
+    gradients = {
+        task: torch.autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)
+        for task, (loss, here) in enumerate(zip(losses, present, strict=True))
+        if here
+    }
+    for one, left in gradients.items():
+        for other, right in gradients.items():
+            if one <= other:
+                product = sum(
+                    (a.float() * b.float()).sum() for a, b in zip(left, right, strict=True)
+                )
+                products[one, other] = products[other, one] = product
+    return products

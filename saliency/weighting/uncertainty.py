@@ -37,7 +37,7 @@ class UncertaintyWeighting(TaskWeighting):
     started: Tensor
 
     def __init__(self, likelihoods: Sequence[Likelihood]) -> None:
-        super().__init__(len(likelihoods))
+        super().__init__(len(likelihoods), remember=False)  # log_variances give the weights
         self.log_variances = nn.Parameter(torch.zeros(len(likelihoods)))
         # exp(-s) L / scale: 2 in the regression form, 1 in the classification form
         self.scales = [2.0 if likelihood == "regression" else 1.0 for likelihood in likelihoods]

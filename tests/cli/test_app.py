@@ -13,7 +13,15 @@ def test_without_a_verb_all_are_listed(saliency):
 
 @pytest.mark.parametrize(
     "verb",
-    [("predict",), ("crop",), ("regions",), ("evaluate",), ("train",), ("info",), ("experiment", "beauty-ridge")],
+    [
+        ("predict",),
+        ("crop",),
+        ("regions",),
+        ("evaluate",),
+        ("train",),
+        ("info",),
+        ("experiment", "beauty-ridge"),
+    ],
     ids=" ".join,
 )
 def test_help_shows_an_example_to_copy(saliency, verb):

@@ -11,6 +11,7 @@ from saliency.types import SCORE_BINS, SCORES
 
 
 def head(features: int = 20, dropout: float = 0.0) -> AestheticHead:
+    torch.manual_seed(0)  # by chance all rectified units of the embedding may start at 0
     return AestheticHead([features // 2], 4, dropout)
 
 

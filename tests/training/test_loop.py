@@ -2,6 +2,7 @@ import json
 import shutil
 import signal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -9,10 +10,13 @@ from safetensors import safe_open
 
 from saliency import CheckpointError, ConfigError, Predictor, SaliencyError, load_checkpoint
 from saliency.evaluation import CenterBiasPredictor, evaluate
-from saliency.training.config import load_config
-from saliency.training.data import build_sets, fit_center_bias
-from saliency.training.loop import build_network, train
+from saliency.training import loop
+from saliency.training.balancing import mean_losses
+from saliency.training.config import WeightingName, load_config
+from saliency.training.data import PlainBatches, build_sets, fit_center_bias
+from saliency.training.loop import build_network, build_tasks, train
 from saliency.training.report import Reporter
+from saliency.weighting import EqualWeighting
 
 
 class Interrupting(Reporter):
@@ -79,7 +83,8 @@ def assert_same_run(one, other):
         assert metadata == other_metadata, name
         assert tensors.keys() == other_tensors.keys(), name
         for key, tensor in tensors.items():
-            assert torch.equal(tensor, other_tensors[key]), f"{name}: {key}"
+            same = torch.allclose(tensor, other_tensors[key], rtol=0, atol=0, equal_nan=True)
+            assert same, f"{name}: {key}"
 
 
 def run_to_the_end(config, run_dir):
@@ -285,7 +290,12 @@ def test_a_network_for_ratings_alone_trains(tiny_config, tmp_path):
         (["train.rated_per_batch=0"], "train.rated_per_batch > 0"),
         (["train.saliency_per_batch=0"], "train.saliency_per_batch > 0"),
         (["model.aesthetics=false"], "`guidance` needs both heads"),
-        (["weighting.name=best"], "uncertainty, equal, fixed. Found 'best'"),
+        (["weighting.name=best"], "'dtp' or 'lbtw'. Found 'best'"),
+        (["weighting.name=mgda", "model.aesthetic_gradient=0"], "gradients of each task"),
+        (
+            ["weighting.name=gradnorm", "model.frozen_stride=32", "model.final_features=false"],
+            "Found 0 trained",
+        ),
         (["weighting.name=fixed", "weighting.fixed={saliency=1}"], "aesthetics"),
         (["data.height=100"], "multiples of 32"),
         (["model.encoder=resnet1"], "Found 'resnet1'"),
@@ -297,22 +307,157 @@ def test_a_config_that_makes_no_sense_is_refused(tiny_config, tmp_path, override
         train(tiny_config(*overrides), tmp_path / "run", device="cpu")
 
 
-@pytest.mark.parametrize(
-    "weighting",
-    [
-        ["weighting.name=equal"],
-        ["weighting.name=fixed", "weighting.fixed={saliency=1, aesthetics=10}"],
-        ["weighting.name=uncertainty"],
-    ],
-)
-def test_every_weighting_trains_both_tasks(tiny_config, tmp_path, weighting):
-    run_dir = tmp_path / "run"
+class TestEveryWeighting:
+    @pytest.fixture(
+        params=[
+            name
+            if name in ("gradnorm", "dtp", "lbtw")  # they hear all that there is to hear
+            else pytest.param(name, marks=pytest.mark.slow)
+            for name in get_args(WeightingName)
+        ]
+    )
+    def config(self, request, tiny_config):
+        """Three epochs of two steps, the least in which all weights move."""
+        return tiny_config(
+            f"weighting.name={request.param}",
+            "weighting.fixed={saliency=1, aesthetics=10}",
+            "data.sets.0.count=8",
+            "train.epochs=3",
+        )
+
+    def test_trains_both_tasks_and_resumes_exactly(self, config, tmp_path):
+        whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+        reporter = Watching(whole)
+        assert not train(config, whole, device="cpu", reporter=reporter).interrupted
+        for values in reporter.seen:
+            assert min(values["loss/saliency"], values["loss/aesthetics"]) > 0
+            assert min(values["weight/saliency"], values["weight/aesthetics"]) >= 0
+            shares = values["share/saliency"] + values["share/aesthetics"]
+            assert shares == pytest.approx(2, rel=1e-5)
+        train(config, stopped, device="cpu", reporter=Interrupting(stopped, 5))
+        assert_same_run(run_to_the_end(config, stopped), whole)
+
+
+class Listening(EqualWeighting):
+    """A strategy that writes down what it hears."""
+
+    def __init__(self):
+        super().__init__(2)
+        self.heard = []
+
+    def start(self, constant_losses):
+        self.heard.append(("start", constant_losses()))
+
+    def end_epoch(self, mean_losses):
+        self.heard.append(("end_epoch", list(mean_losses)))
+
+    def observe(self, indicators):
+        self.heard.append(("observe", list(indicators)))
+
+
+def test_strategies_hear_the_start_every_epoch_and_every_validation(
+    tiny_config, tmp_path, monkeypatch
+):
+    weighting = Listening()
+    monkeypatch.setattr(loop, "build_weighting", lambda config, tasks: weighting)
+    config = tiny_config("train.epochs=3", "train.validate_every=2")
+    train(config, tmp_path / "run", device="cpu")
+    (_, prior), *rest = weighting.heard
+    assert min(prior) > 0
+    assert [name for name, _ in rest] == ["end_epoch"] * 2 + ["observe", "end_epoch", "observe"]
+    told = dict(rest)  # the last of each
+    row = rows(tmp_path / "run")[-1]
+    assert told["end_epoch"] == [row["train"][f"loss/{t}"] for t in ("saliency", "aesthetics")]
+    looked, rated = row["val"]["looked"], row["val"]["rated"]  # the latter has both labels
+    assert told["observe"] == pytest.approx([(looked["CC"] + rated["CC"]) / 2, rated["SRCC"]])
+
+
+@pytest.mark.parametrize("name", ["gradient", "gradnorm", "mgda"])
+@pytest.mark.parametrize("shared", ["features", "last_layer", "parameters"])
+def test_gradients_may_be_looked_at_anywhere(tiny_config, tmp_path, name, shared):
+    config = tiny_config(
+        f"weighting.name={name}",
+        f"weighting.shared={shared}",
+        "data.sets.0.count=8",
+        "model.frozen_stride=4",
+        "train.epochs=1",
+    )
+    reporter = Watching(tmp_path / "run")
+    train(config, tmp_path / "run", device="cpu", reporter=reporter)
+    assert len({values["weight/saliency"] for values in reporter.seen}) == 2
+
+
+@pytest.mark.parametrize("name", ["gradient", "gradnorm", "mgda"])
+def test_gradients_may_be_of_half_precision(tiny_config, tmp_path, name):
+    config = tiny_config(
+        f"weighting.name={name}",
+        "weighting.shared=features",
+        "train.precision=bfloat16",
+        "data.sets.0.count=8",
+        "train.epochs=1",
+    )
+    reporter = Watching(tmp_path / "run")
+    train(config, tmp_path / "run", device="cpu", reporter=reporter)
+    assert len({values["weight/saliency"] for values in reporter.seen}) == 2
+
+
+def test_the_prior_is_measured_once(tiny_config, tmp_path, monkeypatch):
+    calls = []
+
+    def measure(*args, **kwargs):
+        calls.append(args)
+        return [2.0, 0.05]
+
+    monkeypatch.setattr(loop, "constant_losses", measure)
+    config, run_dir = tiny_config("weighting.name=prior"), tmp_path / "run"
+    reporter = Interrupting(run_dir, 1)
+    train(config, run_dir, device="cpu", reporter=reporter)
     reporter = Watching(run_dir)
-    train(tiny_config("train.epochs=1", *weighting), run_dir, device="cpu", reporter=reporter)
-    assert len(reporter.seen) == 4
-    for values in reporter.seen:
-        assert values["loss/saliency"] > 0
-        assert values["loss/aesthetics"] > 0
+    train(config, run_dir, device="cpu", reporter=reporter)
+    assert len(calls) == 1
+    assert reporter.seen[0]["weight/aesthetics"] == pytest.approx(20)
+
+
+def test_normalised_weights_are_those_that_losses_are_multiplied_by(tiny_config, tmp_path):
+    reporter = Watching(tmp_path / "run")
+    config = tiny_config(
+        "weighting.name=fixed",
+        "weighting.fixed={aesthetics=30, saliency=10}",
+        "weighting.normalize=true",
+        "train.feature_anchor=0",
+    )
+    train(config, tmp_path / "run", device="cpu", reporter=reporter)
+    first = reporter.seen[0]
+    assert (first["weight/saliency"], first["weight/aesthetics"]) == (0.5, 1.5)
+    assert first["loss"] == pytest.approx(
+        0.5 * first["loss/saliency"] + 1.5 * first["loss/aesthetics"], rel=1e-5
+    )
+
+
+def test_the_tasks_gradients_are_compared_now_and_then(tiny_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "COSINE_EVERY", 3)
+    reporter = Watching(tmp_path / "run")
+    train(tiny_config(), tmp_path / "run", device="cpu", reporter=reporter)
+    cosines = [values.get("cosine/saliency~aesthetics") for values in reporter.seen]
+    assert [i for i, cosine in enumerate(cosines) if cosine is not None] == [2, 5]
+    assert 0 < abs(cosines[2]) < 1
+    means = [row["train"]["cosine/saliency~aesthetics"] for row in rows(tmp_path / "run")]
+    assert means == [cosines[2], cosines[5]]  # not divided by the steps without one
+
+
+def test_a_row_tells_how_much_worse_validation_is(whole, tiny_config):
+    (row, *_) = rows(whole)
+    sets = build_sets(tiny_config().data, "val", None)
+    assert set(row["gap"]) == {"saliency", "aesthetics"}
+    network = load_checkpoint(whole / "last.safetensors").network.eval()
+    preprocessing = load_checkpoint(whole / "last.safetensors").preprocessing
+    tasks = build_tasks(tiny_config(), sets)
+    batches = PlainBatches(sets, preprocessing, 200)
+    losses = mean_losses(tasks, lambda batch: network(batch.images), batches)
+    last = rows(whole)[-1]
+    for task, loss in zip(tasks, losses, strict=True):
+        expected = loss - last["train"][f"loss/{task.name}"]
+        assert last["gap"][task.name] == pytest.approx(expected, abs=2e-3)  # float16 weights
 
 
 def test_a_task_has_the_weight_that_was_fixed(tiny_config, tmp_path):

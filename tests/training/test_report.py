@@ -7,6 +7,7 @@ from rich.console import Console
 from saliency.training.report import TENSORBOARD_EVERY, Reporter
 
 METRICS = {"looked": {"CC": 0.5, "SIM": 0.25}, "rated": {"SRCC": 0.75}}
+GAPS = {"saliency": 0.125}
 
 
 @pytest.fixture
@@ -26,9 +27,16 @@ def rows(folder):
 def test_a_validated_epoch_is_a_row(tmp_path, reporter, tiny_config):
     with reporter:
         reporter.start(tiny_config(), total_steps=8, step=0)
-        reporter.epoch(1, 4, {"loss": 2.0}, METRICS, 0.625)
+        reporter.epoch(1, 4, {"loss": 2.0}, METRICS, 0.625, GAPS)
     assert rows(tmp_path) == [
-        {"epoch": 1, "step": 4, "train": {"loss": 2.0}, "val": METRICS, "score": 0.625}
+        {
+            "epoch": 1,
+            "step": 4,
+            "train": {"loss": 2.0},
+            "val": METRICS,
+            "score": 0.625,
+            "gap": GAPS,
+        }
     ]
 
 
@@ -36,14 +44,14 @@ def test_rows_of_a_resumed_run_follow_the_earlier_ones(tmp_path, tiny_config):
     for epoch in (1, 2):
         with Reporter(tmp_path) as reporter:
             reporter.start(tiny_config(), total_steps=8, step=4 * (epoch - 1))
-            reporter.epoch(epoch, 4 * epoch, {}, METRICS, 0.5)
+            reporter.epoch(epoch, 4 * epoch, {}, METRICS, 0.5, GAPS)
     assert [row["epoch"] for row in rows(tmp_path)] == [1, 2]
 
 
 def test_an_epoch_shows_its_metrics(reporter, text, tiny_config):
     with reporter:
         reporter.start(tiny_config(), total_steps=8, step=0)
-        reporter.epoch(1, 4, {"loss/saliency": 2.0}, METRICS, 0.625)
+        reporter.epoch(1, 4, {"loss/saliency": 2.0}, METRICS, 0.625, GAPS)
     shown = text.getvalue()
     for words in ("epoch 1", "score 0.6250", "looked CC 0.500", "SRCC 0.750", "saliency 2.0000"):
         assert words in shown
@@ -59,7 +67,7 @@ def test_without_a_console_nothing_is_shown(tmp_path, capsys, tiny_config):
     with Reporter(tmp_path) as reporter:
         reporter.start(tiny_config(), total_steps=8, step=0)
         reporter.step(1, {"loss": 1.0})
-        reporter.epoch(1, 4, {}, METRICS, 0.5)
+        reporter.epoch(1, 4, {}, METRICS, 0.5, GAPS)
     assert capsys.readouterr() == ("", "")
 
 
@@ -69,7 +77,7 @@ def test_tensorboard_receives_losses_and_metrics(tmp_path, tiny_config):
     with Reporter(tmp_path) as reporter:
         reporter.start(tiny_config(), total_steps=40, step=0)
         reporter.step(TENSORBOARD_EVERY, {"loss": 1.5})
-        reporter.epoch(1, TENSORBOARD_EVERY, {}, METRICS, 0.5)
+        reporter.epoch(1, TENSORBOARD_EVERY, {}, METRICS, 0.5, GAPS)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.value for event in events.Scalars("train/loss")] == [1.5]
     assert [event.value for event in events.Scalars("val/rated/SRCC")] == [0.75]

@@ -4,6 +4,7 @@ import struct
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from timm.utils import ModelEmaV3
 
 from saliency.errors import CheckpointError
@@ -45,7 +46,9 @@ def used_state(config):
         parameter.grad = torch.randn_like(parameter)
     state.optimizer.step()
     state.ema.update(state.network)
-    state.progress = Progress(3, 14, 2, 0.5, 2, {"loss": 0.1 + 0.2}, finished=True)
+    state.progress = Progress(
+        3, 14, 2, 0.5, 2, {"loss": 0.1 + 0.2}, finished=True, counts={"loss": 1}
+    )
     return state
 
 
@@ -83,6 +86,18 @@ def test_progress_comes_back_to_the_last_bit(path, used_state, config):
     state = fresh_state(config)
     load_state(path, state)
     assert state.progress == used_state.progress
+
+
+def test_a_state_of_version_0_1_counts_every_step(path, config):
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = dict(file.metadata())
+    progress = json.loads(metadata["progress"])
+    del progress["counts"]
+    save_file(tensors, path, metadata | {"progress": json.dumps(progress)})
+    state = fresh_state(config)
+    load_state(path, state)
+    assert state.progress.counts == {"loss": 2}
 
 
 def test_a_start_without_any_score_comes_back(tmp_path, config):

@@ -1,0 +1,54 @@
+"""Weights from how fast the losses fell over the last epochs."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from saliency.weighting.base import EPS, TaskWeighting
+
+
+class DwaWeighting(TaskWeighting):
+    """Give more to tasks whose loss falls slowly (dynamic weight average).
+
+    `w = K softmax(r / T)`, `r_k = L_k(t-1) / L_k(t-2)`
+
+    L_k(t-1) is task k's mean training loss over the last epoch, L_k(t-2) over the one before; over
+    the first two epochs r = 1 and all weights are 1. The temperature T makes weights more even.
+    An epoch without labels of a task is skipped in its history.
+
+    Example:
+        >>> weighting = DwaWeighting(2, temperature=2.0)
+        >>> weighting.end_epoch([1.0, 1.0])
+        >>> weighting.end_epoch([0.5, 1.0])  # the first task halved, the second stood still
+        >>> total = weighting([torch.tensor(0.5), torch.tensor(1.0)], [True, True])
+        >>> [round(float(w), 3) for w in weighting.current]
+        [0.876, 1.124]
+
+    Source:
+        Liu, Johns, Davison, "End-to-end multi-task learning with attention" (2019), equation 7.
+    """
+
+    last: Tensor
+    before: Tensor
+
+    def __init__(self, task_count: int, temperature: float) -> None:
+        super().__init__(task_count)
+        self.temperature = temperature
+        unknown = torch.full((task_count,), float("nan"))
+        self.register_buffer("last", unknown)
+        self.register_buffer("before", unknown.clone())
+
+    def end_epoch(self, mean_losses: Sequence[float]) -> None:
+        """Move the history on by an epoch, for the tasks that were in it."""
+        now = torch.tensor(list(mean_losses)).to(self.last)
+        known = now.isfinite()
+        self.before = torch.where(known, self.last, self.before)
+        self.last = torch.where(known, now, self.last)
+
+    def weigh(
+        self, losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor]
+    ) -> Tensor:
+        """Return weights that sum to K."""
+        ratios = (self.last / self.before.clamp(min=EPS)).nan_to_num(nan=1.0)
+        return len(ratios) * (ratios / self.temperature).softmax(dim=0)

@@ -1,0 +1,379 @@
+"""From a config to a strategy, and what strategies hear from a run."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from saliency.datasets import DrawnDataset
+from saliency.errors import ConfigError
+from saliency.evaluation import Measure, SetResult
+from saliency.model import Architecture, SaliencyNetwork
+from saliency.preprocessing import Preprocessing
+from saliency.tasks import AestheticTask, SaliencyTask
+from saliency.training.balancing import (
+    SharedTensors,
+    build_weighting,
+    constant_losses,
+    gradient_cosines,
+    indicators,
+    mean_losses,
+)
+from saliency.training.config import WeightingConfig
+from saliency.training.data import LabelledSets, PlainBatches
+from saliency.types import SCORE_BINS, Batch, Output
+from saliency.weighting import (
+    DtpWeighting,
+    DwaWeighting,
+    EqualWeighting,
+    FixedWeighting,
+    GradientWeighting,
+    GradNormWeighting,
+    InitialWeighting,
+    LbtwWeighting,
+    MgdaWeighting,
+    PriorWeighting,
+    RealtimeWeighting,
+    UncertaintyWeighting,
+)
+
+TASKS = (SaliencyTask(), AestheticTask())
+BY_HAND = {"aesthetics": 10.0, "saliency": 1.0}  # not in the order of the tasks
+NAMES = {
+    "fixed": FixedWeighting,
+    "equal": EqualWeighting,
+    "initial": InitialWeighting,
+    "prior": PriorWeighting,
+    "realtime": RealtimeWeighting,
+    "gradient": GradientWeighting,
+    "uncertainty": UncertaintyWeighting,
+    "gradnorm": GradNormWeighting,
+    "dwa": DwaWeighting,
+    "mgda": MgdaWeighting,
+    "dtp": DtpWeighting,
+    "lbtw": LbtwWeighting,
+}
+CPU = torch.device("cpu")
+
+
+def build(name, tasks=TASKS, **options):
+    return build_weighting(WeightingConfig(name=name, **options), tasks)
+
+
+class TestBuilding:
+    @pytest.mark.parametrize(("name", "kind"), NAMES.items())
+    def test_each_name_builds_its_strategy(self, name, kind):
+        assert type(build(name, fixed=BY_HAND)) is kind
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_one_task_alone_works(self, name):
+        assert build(name, TASKS[:1], fixed={"saliency": 1.0}).current.shape == (1,)
+
+    def test_fixed_weights_follow_the_order_of_the_tasks(self):
+        assert build("fixed", fixed=BY_HAND).current.tolist() == [1, 10]
+
+    def test_saliency_is_a_classification_and_aesthetics_a_regression(self):
+        assert build("uncertainty").scales == [1, 2]
+
+    def test_focus_may_differ_by_task(self):
+        assert build("dtp", dtp_gamma={"aesthetics": 3.0, "saliency": 0.5}).gammas == (0.5, 3)
+
+    def test_focus_may_be_one_number(self):
+        assert build("dtp", dtp_gamma=2.0).gammas == (2, 2)
+
+    @pytest.mark.parametrize(
+        ("name", "needs"),
+        [("gradient", "features"), ("mgda", "features"), ("gradnorm", "last_layer")],
+    )
+    def test_each_looks_at_gradients_in_its_place(self, name, needs):
+        assert build(name).needs == needs
+
+    @pytest.mark.parametrize("name", ["gradient", "mgda", "gradnorm"])
+    def test_the_place_may_be_chosen(self, name):
+        assert build(name, shared="parameters").needs == "parameters"
+
+    @pytest.mark.parametrize(
+        ("name", "option", "attribute", "value"),
+        [
+            ("gradnorm", "gradnorm_alpha", "alpha", 0.12),
+            ("dwa", "dwa_temperature", "temperature", 5.0),
+            ("mgda", "mgda_normalization", "normalization", "loss+"),
+            ("dtp", "dtp_smoothing", "smoothing", 0.25),
+            ("lbtw", "lbtw_alpha", "alpha", 0.75),
+        ],
+    )
+    def test_an_option_reaches_its_strategy(self, name, option, attribute, value):
+        assert getattr(build(name, **{option: value}), attribute) == value
+
+    @pytest.mark.parametrize("name", ["initial", "gradnorm"])
+    def test_so_does_the_number_of_first_batches(self, name):
+        assert build(name, initial_batches=3).initial.batches == 3
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            None,
+            {},
+            {"saliency": 1.0},
+            {**BY_HAND, "depth": 1.0},
+            {"saliency": 1.0, "a": 1.0},
+            {"saliency": 1.0, "aesthetics": -1.0},
+        ],
+    )
+    def test_weights_that_do_not_match_the_tasks_are_refused(self, wrong):
+        with pytest.raises(ConfigError, match=r"fixed.*each of \['saliency', 'aesthetics'\]"):
+            build("fixed", fixed=wrong)
+
+    def test_focus_for_other_tasks_is_refused(self):
+        with pytest.raises(ConfigError, match="dtp_gamma"):
+            build("dtp", dtp_gamma={"saliency": 1.0})
+
+
+def network(**choices):
+    torch.manual_seed(0)
+    return SaliencyNetwork(Architecture("test_efficientnet", decoder_channels=8, **choices))
+
+
+def run_losses(model):
+    """Return losses of each head, with the output that they come from."""
+    model.train()
+    output = model(torch.randn(2, 3, 64, 64))
+    return [output.log_density.square().mean(), output.score_logits.square().sum()], output
+
+
+class TestSharedTensors:
+    def test_features_are_where_both_heads_begin(self):
+        model = network()
+        losses, output = run_losses(model)
+        features = SharedTensors(model).of("features", output)
+        for loss in losses:
+            assert all(g.any() for g in torch.autograd.grad(loss, features, retain_graph=True))
+
+    def test_no_gradient_at_a_feature_came_through_deeper_ones(self):
+        # Else it would count the path twice, and cost a backward pass of the encoder.
+        model = network(aesthetic_strides=(32,))
+        (_, loss), output = run_losses(model)
+        gradients = torch.autograd.grad(
+            loss, SharedTensors(model).of("features", output), materialize_grads=True
+        )
+        assert [bool(g.any()) for g in gradients] == [False, False, False, True]
+
+    def test_the_encoders_gradient_is_what_features_pass_on(self):
+        model = network()
+        (loss, _), output = run_losses(model)
+        weight = model.encoder.body.conv_stem.weight
+        (direct,) = torch.autograd.grad(loss, weight, retain_graph=True)
+        features = SharedTensors(model).of("features", output)
+        gradients = torch.autograd.grad(loss, features, retain_graph=True)
+        (passed,) = torch.autograd.grad(features, weight, gradients)
+        torch.testing.assert_close(direct, passed, rtol=1e-3, atol=1e-7)
+
+    def test_frozen_features_are_left_out(self):
+        model = network()
+        model.encoder.freeze_shallow(4)
+        _, output = run_losses(model)
+        assert len(SharedTensors(model).of("features", output)) == 3
+
+    def test_prediction_keeps_no_features(self):
+        assert network().eval()(torch.randn(1, 3, 64, 64)).features == ()
+
+    def test_the_last_layer_is_the_last_convolution_of_the_final_features(self):
+        model = network(final_features=True)
+        (layer,) = SharedTensors(model).of("last_layer", Output(None, None))
+        assert layer is model.encoder.body.conv_head.weight
+
+    def test_the_last_layer_is_one_that_both_heads_use(self):
+        model = network(saliency_strides=(4, 8), aesthetic_strides=(4, 8, 16, 32))
+        losses, output = run_losses(model)
+        (layer,) = SharedTensors(model).of("last_layer", output)
+        for loss in losses:
+            assert torch.autograd.grad(loss, layer, retain_graph=True)[0].any()
+        deeper = SharedTensors(network()).of("last_layer", output)
+        assert layer.shape != deeper[0].shape
+
+    def test_parameters_are_the_encoders_trained_ones(self):
+        model = network()
+        model.encoder.freeze_shallow(4)
+        found = SharedTensors(model).of("parameters", Output(None, None))
+        expected = {id(p) for p in model.encoder.parameters() if p.requires_grad}
+        assert {id(p) for p in found} == expected
+
+    def test_an_encoder_that_is_not_trained_is_refused(self):
+        model = network()
+        model.encoder.requires_grad_(False)
+        with pytest.raises(ConfigError, match="'mgda' needs gradients"):
+            SharedTensors(model).check(WeightingConfig(name="mgda"), "features", 1.0)
+
+    def test_a_strategy_without_gradients_minds_nothing(self):
+        model = network()
+        model.encoder.requires_grad_(False)
+        SharedTensors(model).check(WeightingConfig(name="equal"), "nothing", 0.0)
+
+
+class TestCosines:
+    def cosine(self, losses, x, present=(True, True)):
+        return gradient_cosines(TASKS, losses, present, [x])
+
+    @pytest.mark.parametrize(
+        ("other", "expected"), [((6.0, 8.0), 1), ((-3.0, -4.0), -1), ((-4.0, 3.0), 0)]
+    )
+    def test_they_tell_friend_from_foe(self, other, expected):
+        x = torch.zeros(2, requires_grad=True)
+        losses = [(x * torch.tensor(slope)).sum() for slope in ((3.0, 4.0), other)]
+        assert self.cosine(losses, x) == {"cosine/saliency~aesthetics": pytest.approx(expected)}
+
+    def test_no_gradient_has_cosine_0(self):
+        x = torch.zeros(2, requires_grad=True)
+        assert self.cosine([x.sum(), 0 * x.sum()], x) == {"cosine/saliency~aesthetics": 0}
+
+    def test_one_task_alone_has_none(self):
+        x = torch.zeros(2, requires_grad=True)
+        assert self.cosine([x.sum(), x.sum()], x, (True, False)) == {}
+
+
+def labelled(densities, distributions):
+    """Return a batch with these labels, None where there is none."""
+    count, size = len(densities), (2, 2)
+
+    def rows(labels, shape):
+        empty = torch.zeros(shape)
+        return torch.stack(
+            [empty if label is None else torch.tensor(label).view(shape) for label in labels]
+        )
+
+    return Batch(
+        images=torch.zeros(count, 3, *size),
+        dataset_index=torch.zeros(count, dtype=torch.long),
+        density=rows(densities, size),
+        has_saliency=torch.tensor([label is not None for label in densities]),
+        score_distribution=rows(distributions, (SCORE_BINS,)),
+        has_rating=torch.tensor([label is not None for label in distributions]),
+    )
+
+
+def votes(score):
+    return [float(bin_ == score) for bin_ in range(1, SCORE_BINS + 1)]
+
+
+LEFT, RIGHT = [0.5, 0.0, 0.5, 0.0], [0.0, 0.5, 0.0, 0.5]
+
+
+class TestConstantLosses:
+    def test_scores_cost_their_distance_from_the_mean_distribution(self):
+        batches = [labelled([LEFT, RIGHT], [votes(1), votes(3)])]
+        _, found = constant_losses(TASKS, batches, auxiliary=False)
+        # the mean's CDF is .5 in bins 1 and 2, an image's 1 or 0
+        assert found == pytest.approx(2 * 0.5**2 / SCORE_BINS, rel=1e-4)
+
+    def test_maps_cost_their_divergence_from_the_mean_map(self):
+        batches = [labelled([LEFT, RIGHT], [votes(1), votes(3)])]
+        found, _ = constant_losses(TASKS, batches, auxiliary=False)
+        assert found == pytest.approx(math.log(2) + 1, rel=1e-3)  # flat: KL log 2, CC 0
+
+    def test_images_without_a_label_do_not_count(self):
+        whole = [labelled([LEFT, RIGHT], [votes(1), votes(3)])]
+        apart = [
+            labelled([LEFT, None, None], [None, votes(1), None]),
+            labelled([None, RIGHT], [votes(3), None]),
+        ]
+        assert constant_losses(TASKS, apart, auxiliary=False) == pytest.approx(
+            constant_losses(TASKS, whole, auxiliary=False)
+        )
+
+    def test_auxiliary_outputs_are_constant_too(self):
+        tasks = (SaliencyTask(auxiliary_weight=0.4),)
+        batches = [labelled([LEFT, RIGHT], [None, None])]
+        plain, with_auxiliary = (
+            constant_losses(tasks, batches, auxiliary=auxiliary)[0] for auxiliary in (False, True)
+        )
+        assert with_auxiliary == pytest.approx(1.4 * plain)
+
+    def test_equal_labels_cost_nothing(self):
+        found = constant_losses(TASKS, [labelled([LEFT], [votes(1)])], auxiliary=False)
+        assert found == pytest.approx([0, 0], abs=1e-5)
+
+    def test_the_mean_label_costs_less_than_a_uniform_guess(self):
+        sets = LabelledSets((DrawnDataset(12, 0),), (DrawnDataset(12, 10, rated=True),))
+        plain = PlainBatches(sets, Preprocessing(64, 96, (0.5,) * 3, (0.5,) * 3), 100)
+        prior = constant_losses(TASKS, plain, auxiliary=False)
+        uniform = mean_losses(TASKS, uniformly, plain)
+        assert all(0 < p < u for p, u in zip(prior, uniform, strict=True))
+
+
+def uniformly(batch):
+    """Predict the same density everywhere and the same vote for every score."""
+    pixels = batch.density[0].numel()
+    return Output(
+        torch.full_like(batch.density, -math.log(pixels)),
+        torch.zeros_like(batch.score_distribution),
+    )
+
+
+class TestMeanLosses:
+    def test_every_image_counts_the_same_whatever_its_batch(self):
+        labels = [votes(1), votes(1), votes(10)]
+        together = [labelled([None] * 3, labels)]
+        apart = [labelled([None] * 2, labels[:2]), labelled([None], labels[2:])]
+
+        def first_bin(batch):
+            return Output(None, 30 * torch.tensor(votes(1)).expand(len(batch.images), -1))
+
+        tasks = TASKS[1:]
+        found = mean_losses(tasks, first_bin, apart)
+        assert found == pytest.approx(mean_losses(tasks, first_bin, together))
+        assert found == pytest.approx([0.9 / 3])  # the third image is nine bins away
+
+    def test_a_task_without_labels_is_unknown(self):
+        found = mean_losses(TASKS, uniformly, [labelled([LEFT], [None])])
+        assert found[0] > 0
+        assert math.isnan(found[1])
+
+
+class TestPlainBatches:
+    @pytest.fixture
+    def sets(self):
+        return LabelledSets((DrawnDataset(20, 0),), (DrawnDataset(10, 10, rated=True),))
+
+    PREPROCESSING = Preprocessing(64, 96, (0.5,) * 3, (0.25,) * 3)
+
+    def test_every_iteration_gives_the_same(self, sets):
+        plain = PlainBatches(sets, self.PREPROCESSING, 100)
+        one, other = list(plain), list(plain)
+        assert all(torch.equal(a.images, b.images) for a, b in zip(one, other, strict=True))
+
+    def test_it_holds_every_image_once_at_the_networks_size(self, sets):
+        batches = list(PlainBatches(sets, self.PREPROCESSING, 100, batch_size=8))
+        assert [len(batch.images) for batch in batches] == [8, 8, 8, 6]
+        assert batches[0].images.shape[2:] == batches[0].density.shape[1:] == (64, 96)
+
+    def test_a_limit_leaves_as_many_of_both_kinds(self, sets):
+        batches = list(PlainBatches(sets, self.PREPROCESSING, 5))
+        assert sum(len(batch.images) for batch in batches) == 10
+        assert sum(int(batch.has_rating.sum()) for batch in batches) == 5
+
+    def test_densities_stay_densities(self, sets):
+        (batch, *_) = PlainBatches(sets, self.PREPROCESSING, 100)
+        assert batch.density.sum(dim=(1, 2)).tolist() == pytest.approx([1] * 8, rel=1e-4)
+
+
+class TestIndicators:
+    def result(self, **measures):
+        return SetResult("any", 5, {name: Measure(v, None) for name, v in measures.items()})
+
+    def test_each_task_has_the_mean_of_its_own(self):
+        results = [self.result(CC=0.6, NSS=3.0), self.result(CC=0.8, SRCC=0.5)]
+        assert indicators(TASKS, results) == pytest.approx([0.7, 0.5])
+
+    def test_what_was_not_measured_is_unknown(self):
+        found = indicators(TASKS, [self.result(CC=0.6)])
+        assert found[0] == 0.6
+        assert math.isnan(found[1])
+
+
+def test_a_layer_without_training_is_not_the_last_one():
+    model = network()
+    last = model.last_shared_layer()
+    assert isinstance(last, nn.Parameter)
+    last.requires_grad_(False)
+    assert model.last_shared_layer() is not last
