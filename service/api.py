@@ -18,6 +18,8 @@ from saliency.errors import SaliencyError
 from saliency.insights import (
     AspectRatio,
     Box,
+    Crop,
+    RegionAttention,
     measure_regions,
     propose_crops,
     rank_crops,
@@ -144,15 +146,6 @@ class Service:
             timings=Timings(**timing.to_ms()),
         ).model_dump()
 
-    async def density_of(self, upload: Upload, timing: Timing) -> tuple[Predicted, Any]:
-        """Predict, and insist on a density.
-
-        Raises:
-            InsightError: The weights have no saliency decoder.
-        """
-        predicted = await self.inference.predict(upload.data, timing)
-        return predicted, require_density(predicted.prediction.density)
-
 
 def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, None]]) -> APIRouter:
     """Return the routes below `/v1`, behind `gate`."""
@@ -194,22 +187,17 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
         media_type = negotiate(", ".join(request.headers.getlist("accept")), (JSON, PNG, NPY))
 
         async def work(form: Form, timing: Timing) -> Response:
-            predicted = await inference.predict(form.images[0].data, timing)
-            prediction = predicted.prediction
+            data = form.images[0].data
             if media_type == JSON:
-                made = await inference.run(
-                    "render", timing, describe_prediction, prediction, with_map
+                made = await inference.predict(
+                    data, timing, lambda p: describe_prediction(p.prediction, with_map)
                 )
                 body = PredictionBody(**made, **service.computation(timing))
                 return Response(body.model_dump_json(), media_type=JSON)
-            density = require_density(prediction.density)
             if media_type == NPY:
-                data = await inference.run("render", timing, _to_npy, density)
-            else:
-                data = await inference.run(
-                    "render", timing, _draw, predicted.image, density, render, bits
-                )
-            return Response(data, media_type=media_type)
+                return Response(await inference.predict(data, timing, _to_npy), media_type=NPY)
+            picture = await inference.predict(data, timing, lambda p: _draw(p, render, bits))
+            return Response(picture, media_type=PNG)
 
         return await service.answer(request, "image", work)
 
@@ -229,9 +217,8 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
             timing = Timing()
             try:
                 async with inference.room(timing):
-                    predicted = await inference.predict(upload.data, timing)
-                    made = await inference.run(
-                        "render", timing, describe_prediction, predicted.prediction, None
+                    made = await inference.predict(
+                        upload.data, timing, lambda p: describe_prediction(p.prediction, None)
                     )
             except SaliencyError as error:
                 return BatchItem(name=upload.name, prediction=None, error=to_problem(error).body())
@@ -260,8 +247,12 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
 
         async def work(form: Form, timing: Timing) -> RegionsBody:
             boxes = _read_boxes(box, form.fields.get("boxes", []))
-            predicted, density = await service.density_of(form.images[0], timing)
-            found = await inference.run("render", timing, measure_regions, density, boxes)
+
+            def measure(predicted: Predicted) -> tuple[tuple[int, int], list[RegionAttention]]:
+                density = require_density(predicted.prediction.density)
+                return predicted.prediction.image_size, measure_regions(density, boxes)
+
+            image_size, found = await inference.predict(form.images[0].data, timing, measure)
             bodies = [
                 RegionBody(
                     box=(r.box.x, r.box.y, r.box.width, r.box.height),
@@ -273,11 +264,7 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
                 )
                 for r in found
             ]
-            return RegionsBody(
-                image_size=predicted.prediction.image_size,
-                regions=bodies,
-                **service.computation(timing),
-            )
+            return RegionsBody(image_size=image_size, regions=bodies, **service.computation(timing))
 
         return await service.answer(request, "image", work)
 
@@ -299,15 +286,19 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
 
         async def work(form: Form, timing: Timing) -> CropsBody:
             aspects = [AspectRatio.parse(text) for text in aspect]
-            predicted, density = await service.density_of(form.images[0], timing)
+
+            def propose(predicted: Predicted) -> tuple[Predicted, list[list[Crop]]]:
+                density = require_density(predicted.prediction.density)
+                return predicted, [propose_crops(density, a, CROP_CANDIDATES) for a in aspects]
+
+            predicted, proposals = await inference.predict(form.images[0].data, timing, propose)
             bodies: list[CropBody] = []
-            for ratio in aspects:
-                proposed = await inference.run(
-                    "render", timing, propose_crops, density, ratio, CROP_CANDIDATES
-                )
+            for proposed in proposals:
                 parts = [predicted.image[crop.box.pixels] for crop in proposed]
-                seen = await asyncio.gather(*(inference.predict(p, timing) for p in parts))
-                ranked = rank_crops(proposed, [s.prediction.score for s in seen], count)
+                scores = await asyncio.gather(
+                    *(inference.predict(part, timing, _to_score) for part in parts)
+                )
+                ranked = rank_crops(proposed, scores, count)
                 bodies += [
                     CropBody(
                         aspect=str(c.aspect),
@@ -362,12 +353,15 @@ def describe_prediction(prediction: Prediction, map_bits: Bits | None) -> dict[s
     }
 
 
-def _draw(
-    image: NDArray[np.uint8], density: NDArray[np.float32], render: Render, bits: Bits
-) -> bytes:
-    if render == "map":
-        return _draw_map(density, bits)
-    return encode_png(to_overlay(image, density) if render == "overlay" else to_heatmap(density))
+def _draw(predicted: Predicted, render: Render, bits: Bits) -> bytes:
+    density = require_density(predicted.prediction.density)
+    match render:
+        case "map":
+            return _draw_map(density, bits)
+        case "heatmap":
+            return encode_png(to_heatmap(density))
+        case "overlay":
+            return encode_png(to_overlay(predicted.image, density))
 
 
 def _draw_map(density: NDArray[np.float32], bits: Bits) -> bytes:
@@ -376,10 +370,14 @@ def _draw_map(density: NDArray[np.float32], bits: Bits) -> bytes:
     return encode_png(to_saliency_map(density, bits=8))
 
 
-def _to_npy(density: NDArray[np.float32]) -> bytes:
+def _to_npy(predicted: Predicted) -> bytes:
     file = BytesIO()
-    np.save(file, density, allow_pickle=False)
+    np.save(file, require_density(predicted.prediction.density), allow_pickle=False)
     return file.getvalue()
+
+
+def _to_score(predicted: Predicted) -> float | None:
+    return predicted.prediction.score
 
 
 def _read_boxes(in_query: list[str], in_form: list[str]) -> list[Box]:

@@ -62,7 +62,7 @@ def serve(
     # uvicorn stops gracefully, then raises the signal again: to stop when asked is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     predictor = Predictor.load(settings.weights, settings.device, settings.precision)
-    if predictor.device.type == "cpu":
+    if predictor.device.type == "cpu" and settings.batch_size <= 1:
         use_one_thread()
     uvicorn.run(
         create_app(settings, predictor),

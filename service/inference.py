@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.errors import ImageError
+from saliency.errors import SaliencyError
 from saliency.images import ImageLimits
 from saliency.predictor import Predictor, PreparedImage, to_prediction
 from saliency.types import Output, Prediction
@@ -56,9 +56,11 @@ class Predicted:
 class Inference:
     """A Predictor, shared by all requests.
 
-    Decoding and everything after the network run in a pool of threads (Pillow, OpenCV and NumPy
-    release the interpreter while they work), the network in the batcher's own; the event loop only
-    passes things on.
+    With batches (on a GPU), decoding and everything after the network run in a pool of threads and
+    the network in the batcher's own. Without (on a processor, which gains nothing from them), a
+    thread takes an image from file to answer on one core: no image waits for another, and nothing
+    changes hands. Pillow, OpenCV, NumPy and PyTorch release the interpreter while they work, and
+    the event loop only passes things on.
     """
 
     def __init__(self, predictor: Predictor, settings: Settings, metrics: Metrics) -> None:
@@ -69,23 +71,20 @@ class Inference:
         self._limits = ImageLimits(settings.max_bytes, settings.max_pixels)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="images")
         self._admitted = 0
-        on_cpu = predictor.device.type == "cpu"
+        self._batch_size = settings.batch_size or (1 if predictor.device.type == "cpu" else 16)
         # Enough to keep every thread and the network busy. The others wait as files: a photo of a
         # few kilobytes can take hundreds of megabytes once it is decoded.
-        self._room = asyncio.Semaphore(
-            2 * settings.threads + (0 if on_cpu else 2 * settings.batch_size)
-        )
+        ahead = 2 * self._batch_size if self._batch_size > 1 else settings.threads
+        self._room = asyncio.Semaphore(settings.threads + ahead)
+        self._waiting = 0
         self._batcher: MicroBatcher[PreparedImage, Output] = MicroBatcher(
             self._compute,
             lambda prepared: prepared.network_size,
-            # A processor gains nothing from larger batches, and waiting for them leaves it idle.
-            batch_size=1 if on_cpu else settings.batch_size,
-            window_s=0 if on_cpu else settings.batch_window_ms / 1e3,
+            batch_size=self._batch_size,
+            window_s=settings.batch_window_ms / 1e3,
             queue_length=settings.queue_length,
-            # One thread an image keeps every core busy without waiting for the others.
-            workers=settings.threads if on_cpu else 1,
         )
-        metrics.queue.set_function(lambda: len(self._batcher))
+        metrics.queue.set_function(lambda: self._waiting + len(self._batcher))
 
     async def start(self) -> None:
         """Warm up, then be ready."""
@@ -123,32 +122,42 @@ class Inference:
     async def room(self, timing: Timing) -> AsyncIterator[None]:
         """Wait until a photo may be decoded, and keep its place until its answer is made."""
         asked = time.perf_counter()
-        async with self._room:
+        self._waiting += 1
+        try:
+            await self._room.acquire()
+        finally:
+            self._waiting -= 1
+        try:
             timing.add("queue", time.perf_counter() - asked)
             yield
+        finally:
+            self._room.release()
 
-    async def predict(self, source: bytes | NDArray[np.uint8], timing: Timing) -> Predicted:
-        """Return what `Predictor.predict` would, and the upright photo.
+    async def predict(
+        self,
+        source: bytes | NDArray[np.uint8],
+        timing: Timing,
+        finish: Callable[[Predicted], R],
+    ) -> R:
+        """Return what `finish` makes of the photo and of what `Predictor.predict` says of it.
+
+        Args:
+            source: The photo.
+            timing: Seconds are added to it.
+            finish: Blocking; runs in the pool, right behind the prediction.
 
         Raises:
             ImageError: It cannot be read, or is larger than the limits.
+            SaliencyError: Whatever `finish` raises.
         """
         outcome = "failed"
         try:
-            prepared = await self.run(
-                "decode", timing, self.predictor.prepare, source, self._limits
-            )
-            computed = await self._batcher.submit(prepared)
-            timing.add("queue", computed.queue_s)
-            timing.add("forward", computed.compute_s)
-            self._observe("queue", computed.queue_s)
-            height, width = prepared.image.shape[:2]
-            prediction = await self.run(
-                "render", timing, to_prediction, computed.result, 0, (height, width)
-            )
+            if self._batch_size > 1:
+                result = await self._predict_in_batch(source, timing, finish)
+            else:
+                result = await self._in_pool(timing, self._predict_alone, source, timing, finish)
             outcome = "predicted"
-            return Predicted(prepared.image, prediction)
-        except ImageError:
+        except SaliencyError:
             outcome = "refused"
             raise
         except asyncio.CancelledError:  # the client has gone, or the time is up
@@ -156,32 +165,69 @@ class Inference:
             raise
         finally:
             self._metrics.images.labels(outcome).inc()
+            self._observe("queue", timing.seconds["queue"])
+        return result
 
-    async def run(
+    async def _predict_in_batch(
         self,
-        stage: str,
+        source: bytes | NDArray[np.uint8],
         timing: Timing,
-        function: Callable[P, R],
-        *args: P.args,
-        **kwargs: P.kwargs,
+        finish: Callable[[Predicted], R],
     ) -> R:
-        """Run a blocking function in the pool and note its seconds under `stage`.
+        prepared = await self._in_pool(timing, self._prepare, source, timing)
+        computed = await self._batcher.submit(prepared)
+        timing.add("queue", computed.queue_s)
+        timing.add("forward", computed.compute_s)
+        return await self._in_pool(timing, self._finish, prepared, computed.result, timing, finish)
 
-        The wait for a free thread counts as queue. A call that is cancelled while it waits for a
-        thread never runs.
+    def _predict_alone(
+        self,
+        source: bytes | NDArray[np.uint8],
+        timing: Timing,
+        finish: Callable[[Predicted], R],
+    ) -> R:
+        prepared = self._prepare(source, timing)
+        began = time.perf_counter()
+        [output] = self._compute([prepared])
+        timing.add("forward", time.perf_counter() - began)
+        return self._finish(prepared, output, timing, finish)
+
+    def _prepare(self, source: bytes | NDArray[np.uint8], timing: Timing) -> PreparedImage:
+        with self._timed("decode", timing):
+            return self.predictor.prepare(source, self._limits)
+
+    def _finish(
+        self,
+        prepared: PreparedImage,
+        output: Output,
+        timing: Timing,
+        finish: Callable[[Predicted], R],
+    ) -> R:
+        with self._timed("render", timing):
+            height, width = prepared.image.shape[:2]
+            return finish(Predicted(prepared.image, to_prediction(output, 0, (height, width))))
+
+    async def _in_pool(
+        self, timing: Timing, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run a blocking function in the pool; the wait for a free thread counts as queue.
+
+        A call that is cancelled while it waits for a thread never runs.
         """
         asked = time.perf_counter()
 
-        def timed() -> tuple[R, float, float]:
-            began = time.perf_counter()
-            result = function(*args, **kwargs)
-            return result, began, time.perf_counter()
+        def begin() -> R:
+            timing.add("queue", time.perf_counter() - asked)
+            return function(*args, **kwargs)
 
-        result, began, ended = await asyncio.get_running_loop().run_in_executor(self._pool, timed)
-        timing.add("queue", began - asked)
-        timing.add(stage, ended - began)
-        self._observe(stage, ended - began)
-        return result
+        return await asyncio.get_running_loop().run_in_executor(self._pool, begin)
+
+    @contextmanager
+    def _timed(self, stage: str, timing: Timing) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        timing.add(stage, time.perf_counter() - began)
+        self._observe(stage, time.perf_counter() - began)
 
     def _compute(self, batch: Sequence[PreparedImage]) -> list[Output]:
         began = time.perf_counter()
@@ -200,11 +246,10 @@ class Inference:
         """Compute both orientations at the usual batch sizes: first calls choose kernels."""
         preprocessing = self.predictor.preprocessing
         size = preprocessing.height, preprocessing.width
-        largest = 1 if self.predictor.device.type == "cpu" else self._settings.batch_size
         for height, width in (size, size[::-1]):
             photo = self.predictor.prepare(np.zeros((height, width, 3), np.uint8))
             batch_size = 1
-            while batch_size <= largest:
+            while batch_size <= self._batch_size:
                 self.predictor.infer([photo] * batch_size)
                 batch_size *= 2
 

@@ -39,7 +39,9 @@ class Settings(BaseSettings):
     max_images: int = Field(16, ge=1, description="in a batch request")
     timeout_s: float = Field(30.0, gt=0, description="for a whole request")
 
-    batch_size: int = Field(16, ge=1, description="images that one forward pass takes on a GPU")
+    batch_size: int = Field(
+        0, ge=0, description="images in a forward pass; 0: 16 on a GPU, on a processor 1"
+    )
     batch_window_ms: float = Field(4.0, ge=0, description="longest wait for a batch to fill")
     queue_length: int = Field(128, ge=1, description="images in the house; beyond it 503")
     rate_per_minute: int = Field(0, ge=0, description="requests of one key or address; 0: no limit")

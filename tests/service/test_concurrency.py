@@ -216,3 +216,17 @@ def test_a_full_queue_says_so_at_once_and_gives_every_place_back(
             sock.close()
         wait_until(lambda: read_metric(server, "saliency_images_in_flight") == 0)
         check(client.post("/v1/predict", content=data, headers=PNG), examples[0])
+
+
+def test_batches_on_a_processor_give_the_same_numbers(serve, jpeg):
+    expected = Predictor.load(device="cpu").predict(jpeg)
+    with serve(batch_size=4, batch_window_ms=200) as server, server.client() as client:
+        files = [("images", (f"{number}.jpg", jpeg)) for number in range(4)]
+        results = client.post("/v1/predict/batch", files=files).json()["results"]
+        metrics = client.get("/metrics").text
+    for result in results:
+        assert result["prediction"]["score"] == pytest.approx(expected.score, abs=1e-4)
+    sizes = float(re.search(r"saliency_batch_size_sum (\S+)", metrics)[1])
+    batches = float(re.search(r"saliency_batch_size_count (\S+)", metrics)[1])
+    assert sizes == 4
+    assert batches < 4
