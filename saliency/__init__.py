@@ -15,7 +15,7 @@ from saliency.images import ImageLimits, read_image
 from saliency.predictor import Predictor
 from saliency.types import Prediction
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Card",
