@@ -16,14 +16,14 @@ ENV PIP_NO_CACHE_DIR=1 \
 # hadolint ignore=DL3013
 RUN python -m venv /opt/venv \
     && index="${TORCH_INDEX:-$PACKAGE_INDEX}" \
-    && pip install ${index:+--index-url "$index"} "torch>=2.3" "torchvision>=0.18"
+    && pip install ${index:+-i "$index"} "torch>=2.3" "torchvision>=0.18"
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY weights weights
 COPY saliency saliency
 COPY service service
 # hadolint ignore=DL3013
-RUN pip install ${PACKAGE_INDEX:+--index-url "$PACKAGE_INDEX"} ".[serve,heic]"
+RUN pip install ${PACKAGE_INDEX:+-i "$PACKAGE_INDEX"} ".[serve,heic]"
 
 FROM python:${PYTHON_VERSION}-slim-bookworm
 ARG DEVICE=cpu
