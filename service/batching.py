@@ -50,7 +50,7 @@ class Computed(Generic[Result]):
 class MicroBatcher(Generic[Item, Result]):
     """Collects items for a few milliseconds and hands them to `compute` together.
 
-    A worker that is free takes what is there; it waits for company only while the batch is not
+    The worker, when it is free, takes what is there; it waits for company only while the batch is not
     full and the first item has not waited `window_s`. While it computes, the next batch gathers.
     Items whose caller has gone (a cancelled future) are dropped before they cost anything.
 
@@ -66,26 +66,23 @@ class MicroBatcher(Generic[Item, Result]):
         batch_size: int,
         window_s: float,
         queue_length: int,
-        workers: int = 1,
     ) -> None:
         """Prepare; `start` begins to work.
 
         Args:
-            compute: Blocking; runs in a thread, one call a worker at a time.
+            compute: Blocking; runs in a thread, one call at a time.
             kind: What items must have in common to share a batch.
             batch_size: Items in a batch, at most.
             window_s: Seconds that the first item waits for more, at most.
             queue_length: Items that may wait.
-            workers: How many batches are computed at once.
         """
         self._compute = compute
         self._kind = kind
         self._batch_size = batch_size
         self._window_s = window_s
         self._queue_length = queue_length
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="model")
-        self._workers = workers
-        self._tasks: list[asyncio.Task[None]] = []
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._task: asyncio.Task[None] | None = None
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._arrived = asyncio.Condition()
         self._closing = False
@@ -96,14 +93,15 @@ class MicroBatcher(Generic[Item, Result]):
 
     def start(self) -> None:
         """Begin to work on the running event loop."""
-        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
+        self._task = asyncio.create_task(self._work())
 
     async def close(self) -> None:
         """Compute what waits, then stop."""
         self._closing = True
         async with self._arrived:
             self._arrived.notify_all()
-        await asyncio.gather(*self._tasks)
+        if self._task is not None:
+            await self._task
         self._threads.shutdown()
 
     async def submit(self, item: Item) -> Computed[Result]:

@@ -128,7 +128,7 @@ class Inference:
         finally:
             self._waiting -= 1
         try:
-            timing.add("queue", time.perf_counter() - asked)
+            self._waited(timing, time.perf_counter() - asked)
             yield
         finally:
             self._room.release()
@@ -165,7 +165,6 @@ class Inference:
             raise
         finally:
             self._metrics.images.labels(outcome).inc()
-            self._observe("queue", timing.seconds["queue"])
         return result
 
     async def _predict_in_batch(
@@ -176,7 +175,7 @@ class Inference:
     ) -> R:
         prepared = await self._in_pool(timing, self._prepare, source, timing)
         computed = await self._batcher.submit(prepared)
-        timing.add("queue", computed.queue_s)
+        self._waited(timing, computed.queue_s)
         timing.add("forward", computed.compute_s)
         return await self._in_pool(timing, self._finish, prepared, computed.result, timing, finish)
 
@@ -217,7 +216,7 @@ class Inference:
         asked = time.perf_counter()
 
         def begin() -> R:
-            timing.add("queue", time.perf_counter() - asked)
+            self._waited(timing, time.perf_counter() - asked)
             return function(*args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, begin)
@@ -252,6 +251,10 @@ class Inference:
             while batch_size <= self._batch_size:
                 self.predictor.infer([photo] * batch_size)
                 batch_size *= 2
+
+    def _waited(self, timing: Timing, seconds: float) -> None:
+        timing.add("queue", seconds)
+        self._observe("queue", seconds)
 
     def _observe(self, stage: str, seconds: float) -> None:
         self._metrics.stages.labels(stage).observe(seconds)

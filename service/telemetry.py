@@ -56,7 +56,7 @@ class Metrics:
         )
         self.stages = Histogram(
             "saliency_stage_seconds",
-            "Seconds of each stage of an image: queue, decode, forward (of its batch), render.",
+            "Seconds of each stage: queue (every wait), decode, forward (of a batch), render.",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,

@@ -56,7 +56,7 @@ class DataConfig(Section):
     @classmethod
     def _names_differ(cls, sets: tuple[SetConfig, ...]) -> tuple[SetConfig, ...]:
         names = [s.name for s in sets]
-        if len(set(names)) != len(names):  # they would share priors and self-labels
+        if len(set(names)) != len(names):  # they would share priors
             raise ValueError(f"sets should have different names, found {names}")
         return sets
 

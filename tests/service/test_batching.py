@@ -248,11 +248,11 @@ def test_after_close_nothing_is_taken():
 
 def test_close_leaves_no_thread_behind():
     before = threading.active_count()
-    run(Doubler(), range(10), workers=3)
+    run(Doubler(), range(10))
     assert threading.active_count() == before
 
 
-def test_each_worker_computes_one_batch_at_a_time():
+def test_one_batch_is_computed_at_a_time():
     busy, most = [0], [0]
     lock = threading.Lock()
 
@@ -265,8 +265,8 @@ def test_each_worker_computes_one_batch_at_a_time():
             busy[0] -= 1
         return items
 
-    run(compute, range(24), workers=3, window_s=0)
-    assert most[0] == 3
+    run(compute, range(24), window_s=0)
+    assert most[0] == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -292,9 +292,7 @@ def test_under_random_timing_nothing_is_lost_swapped_or_computed_twice(seed):
         return item
 
     async def main():
-        batcher = build(
-            compute, kind=lambda item: item % 3, window_s=0.003, queue_length=1000, workers=2
-        )
+        batcher = build(compute, kind=lambda item: item % 3, window_s=0.003, queue_length=1000)
         batcher.start()
         answered = await asyncio.gather(*(client(batcher, i) for i in range(300)))
         await batcher.close()
