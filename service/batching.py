@@ -50,9 +50,9 @@ class Computed(Generic[Result]):
 class MicroBatcher(Generic[Item, Result]):
     """Collects items for a few milliseconds and hands them to `compute` together.
 
-    The worker, when it is free, takes what is there; it waits for company only while the batch is not
-    full and the first item has not waited `window_s`. While it computes, the next batch gathers.
-    Items whose caller has gone (a cancelled future) are dropped before they cost anything.
+    The worker, when it is free, takes what is there; it waits for company only while the batch is
+    not full and the first item has not waited `window_s`. While it computes, the next batch
+    gathers. Items whose caller has gone (a cancelled future) are dropped before they cost anything.
 
     Only items of one `kind` share a batch (a portrait and a landscape photo have other shapes);
     the kind of the oldest item goes first, so that none starves.
