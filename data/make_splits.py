@@ -17,7 +17,7 @@ import numpy as np
 
 SEED = 20260
 TEST_SHARE, VALIDATION_SHARE = 0.15, 0.08
-OASIS_FOLDS = 5  # the test part of OASIS is fold 0
+FOLDS = 5  # the test part is fold 0
 TWIN_CORRELATION = 0.93
 
 
@@ -76,7 +76,7 @@ def assign(images: list[tuple[str, str, Path]], clusters: list[int]) -> dict[int
 
     part_of: dict[int, tuple[str, int]] = {}
     filled: dict[tuple[str, str], int] = defaultdict(int)
-    fold_sizes = [0] * OASIS_FOLDS
+    fold_sizes = [0] * FOLDS
     shares = {
         "train": 1 - TEST_SHARE - VALIDATION_SHARE,
         "val": VALIDATION_SHARE,
@@ -106,6 +106,29 @@ def assign(images: list[tuple[str, str, Path]], clusters: list[int]) -> dict[int
     return part_of
 
 
+def assign_folds(
+    images: list[tuple[str, str, Path]],
+    clusters: list[int],
+    part_of: dict[int, tuple[str, int]],
+) -> dict[int, int]:
+    """Return cluster -> fold: 0 is the test part, the others share the rest of every set evenly."""
+    members: dict[int, Counter[str]] = defaultdict(Counter)
+    for (name, _, _), cluster in zip(images, clusters, strict=True):
+        members[cluster][name] += 1
+    sizes: Counter[tuple[str, int]] = Counter()
+    fold_of = {}
+    for cluster, counts in members.items():
+        part, fold = part_of[cluster]
+        if part == "test":
+            fold = 0
+        elif fold < 0:  # without rated images, whose folds are given
+            fold = min(range(1, FOLDS), key=lambda f: sum(sizes[name, f] for name in counts))
+        fold_of[cluster] = fold
+        for name, count in counts.items():
+            sizes[name, fold] += count
+    return fold_of
+
+
 def main() -> None:
     root = Path(sys.argv[1])
     images = list_images(root)
@@ -113,20 +136,20 @@ def main() -> None:
         groups = {row["file"]: row["group"] for row in csv.DictReader(file)}
     clusters = find_clusters(images, groups)
     part_of = assign(images, clusters)
+    fold_of = assign_folds(images, clusters, part_of)
     destination = Path(__file__).parent / "splits"
     destination.mkdir(exist_ok=True)
     for set_name in ("osie", "eyecrowd", "scene", "salicon", "oasis"):
         rows = [
-            (image_id, *part_of[cluster])
+            (image_id, part_of[cluster][0], fold_of[cluster])
             for (name, image_id, _), cluster in zip(images, clusters, strict=True)
             if name == set_name
         ]
         with (destination / f"{set_name}.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            rated = set_name == "oasis"
-            writer.writerow(["image", "part", "fold"] if rated else ["image", "part"])
-            writer.writerows(row if rated else row[:2] for row in rows)
-        print(set_name, dict(Counter(row[1] for row in rows)))
+            writer.writerow(["image", "part", "fold"])
+            writer.writerows(rows)
+        print(set_name, dict(Counter(row[1] for row in rows)), dict(Counter(r[2] for r in rows)))
     sizes = Counter(clusters)
     print("clusters of several images outside OASIS:")
     for cluster, size in sizes.items():

@@ -137,35 +137,49 @@ def evaluate(
     columns = _Columns()
     skipped: list[str] = []
     others = _OtherFixations(dataset) if full else None
+    for index, sample, prediction in predict_set(predictor, dataset, batch_size, skipped.append):
+        group = groups[index] if groups is not None else str(index)
+        values = measure_map(prediction, sample)
+        if full and sample.fixations is not None and prediction.density is not None:
+            values |= _measure_slowly(
+                prediction.density,
+                sample.fixations,
+                others.of(index, prediction.image_size) if others else None,
+                center_bias,
+            )
+        columns.add(values, prediction, sample, group)
+        if on_image:
+            on_image()
+    measures = columns.summarize(score_cut, with_intervals=full)
+    return SetResult(dataset.name, columns.images, measures, tuple(skipped))
+
+
+def predict_set(
+    predictor: PredictsMany,
+    dataset: LabelledImages,
+    batch_size: int = BATCH_SIZE,
+    on_damaged: Callable[[str], object] | None = None,
+) -> Iterator[tuple[int, Sample, Prediction]]:
+    """Yield index, sample and prediction of every image of a set.
+
+    Args:
+        predictor: What predicts.
+        dataset: The images.
+        batch_size: Photos that go through the network together.
+        on_damaged: Called with the reason for each image that cannot be read and is passed over.
+    """
     batch: list[tuple[int, Sample]] = []
-
-    def flush() -> None:
-        predictions = predictor.predict_many([s.image for _, s in batch], batch_size)
-        for (index, sample), prediction in zip(batch, predictions, strict=True):
-            group = groups[index] if groups is not None else str(index)
-            values = measure_map(prediction, sample)
-            if full and sample.fixations is not None and prediction.density is not None:
-                values |= _measure_slowly(
-                    prediction.density,
-                    sample.fixations,
-                    others.of(index, prediction.image_size) if others else None,
-                    center_bias,
-                )
-            columns.add(values, prediction, sample, group)
-            if on_image:
-                on_image()
-        batch.clear()
-
     for index in range(len(dataset)):
         try:
             batch.append((index, dataset[index]))
         except ImageError as error:
-            skipped.append(str(error))
-        if len(batch) == batch_size:
-            flush()
-    flush()
-    measures = columns.summarize(score_cut, with_intervals=full)
-    return SetResult(dataset.name, columns.images, measures, tuple(skipped))
+            if on_damaged:
+                on_damaged(str(error))
+        if len(batch) == batch_size or index == len(dataset) - 1:
+            predictions = predictor.predict_many([s.image for _, s in batch], batch_size)
+            for (position, sample), prediction in zip(batch, predictions, strict=True):
+                yield position, sample, prediction
+            batch.clear()
 
 
 def measure_map(prediction: Prediction, sample: Sample) -> dict[str, float]:

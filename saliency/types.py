@@ -44,6 +44,7 @@ class Sample:
         fixations: Points where viewers looked, in this image's pixels.
         density: (H, W) float32, >= 0, sums to 1: the ground-truth density.
         score_distribution: (K,) float32, sums to 1: the raters' votes on 1..10.
+        score_is_taught: Whether a teacher network, and no rater, gave the score distribution.
     """
 
     image: NDArray[np.uint8]
@@ -52,6 +53,7 @@ class Sample:
     fixations: Fixations | None = None
     density: NDArray[np.float32] | None = None
     score_distribution: NDArray[np.float32] | None = None
+    score_is_taught: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ class Augmentation:
             A sample of the size given at the start. Fixations outside the crop are gone and the
             density sums to 1 again.
         """
-        pipeline = self._for_saliency if sample.score_distribution is None else self._for_ratings
+        rated = sample.score_distribution is not None and not sample.score_is_taught
+        pipeline = self._for_ratings if rated else self._for_saliency
         # Not set_random_seed: that starts every transform from the same seed, so that a flip
         # would decide the crop. One state shared by all keeps them independent.
         pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))  # noqa: S311

@@ -28,6 +28,25 @@ def pool_features(features: Sequence[Tensor]) -> Tensor:
     return torch.cat(moments, dim=1)
 
 
+def pool_where(features: Sequence[Tensor], density: Tensor) -> Tensor:
+    """Return the mean of each channel of each stage, weighted by where people look.
+
+    Args:
+        features: One (B, C_i, h_i, w_i) a stage.
+        density: (B, h, w), each sums to 1.
+
+    Returns:
+        (B, sum C_i).
+    """
+    means = []
+    for feature in features:
+        size = (feature.shape[2], feature.shape[3])
+        weights = F.adaptive_avg_pool2d(density[:, None], size)
+        weights = weights / weights.sum(dim=(2, 3), keepdim=True)
+        means.append((weights * feature).sum(dim=(2, 3)))
+    return torch.cat(means, dim=1)
+
+
 class AestheticHead(nn.Module):
     """Pooled features, standardised, to an embedding and to score logits.
 
@@ -42,8 +61,16 @@ class AestheticHead(nn.Module):
     feature_mean: Tensor
     feature_std: Tensor
 
-    def __init__(self, in_channels: Sequence[int], embedding_features: int, dropout: float) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        embedding_features: int,
+        dropout: float,
+        *,
+        attention: bool = False,
+    ) -> None:
         super().__init__()
+        self.in_channels = tuple(in_channels)
         pooled = 2 * sum(in_channels)
         self.register_buffer("feature_mean", torch.zeros(pooled))
         self.register_buffer("feature_std", torch.ones(pooled))
@@ -51,6 +78,10 @@ class AestheticHead(nn.Module):
         self.logits = nn.Linear(pooled, SCORE_BINS)
         self.embedding = nn.Linear(pooled, embedding_features)
         self.embedding_length = SCORE_BINS + embedding_features
+        self.attended: nn.Linear | None = None
+        if attention:
+            self.attended = nn.Linear(sum(in_channels), SCORE_BINS, bias=False)
+            nn.init.zeros_(self.attended.weight)
 
     @torch.no_grad()
     def fit(self, pooled: Tensor, distributions: Tensor, ridge: float) -> None:
@@ -84,6 +115,56 @@ class AestheticHead(nn.Module):
     def standardized(self, features: Sequence[Tensor]) -> Tensor:
         """Return (B, 2 * sum C_i) pooled features, standardised as over the rated images."""
         return (pool_features(features) - self.feature_mean) / self.feature_std
+
+    def activation_maps(
+        self, features: Sequence[Tensor], *, stop_gradient: bool = False
+    ) -> list[Tensor]:
+        """Return, for each stage, where in the photo the embedding's read-out comes from.
+
+        Args:
+            features: One (B, C_i, h_i, w_i) a stage.
+            stop_gradient: Keep gradients from the features; the read-out still learns.
+
+        Returns:
+            One (B, embedding_features, h_i, w_i) a stage, >= 0, with mean 1 over the photo.
+        """
+        maps = []
+        start = 0
+        for feature, width in zip(features, self.in_channels, strict=True):
+            means = slice(start, start + width)  # `pool_features` puts the deviations behind them
+            start += 2 * width
+            source = feature.detach() if stop_gradient else feature
+            offset, scale = self.feature_mean[means], self.feature_std[means]
+            local = (source - offset[:, None, None]) / scale[:, None, None]
+            read = F.relu(torch.einsum("ec,bchw->behw", self.embedding.weight[:, means], local))
+            maps.append(read / (read.mean(dim=(2, 3), keepdim=True) + 1e-3))
+        return maps
+
+    def attended_logits(
+        self, features: Sequence[Tensor], density: Tensor, *, feature_gradient: float = 1.0
+    ) -> Tensor:
+        """Return what the score logits gain from where people look; 0 before training.
+
+        Args:
+            features: One (B, C_i, h_i, w_i) a stage.
+            density: (B, h, w), each sums to 1; gradients do not reach it.
+            feature_gradient: Share of the gradient that reaches `features`, 0..1.
+
+        Returns:
+            (B, K), read from the difference of the features' mean where people look and their
+            mean over the photo.
+        """
+        assert self.attended is not None, "built without attention"  # noqa: S101
+        scales = []
+        start = 0
+        for width in self.in_channels:
+            scales.append(self.feature_std[start : start + width])
+            start += 2 * width
+        everywhere = torch.cat([feature.mean(dim=(2, 3)) for feature in features], dim=1)
+        difference = (pool_where(features, density.detach()) - everywhere) / torch.cat(scales)
+        difference = feature_gradient * difference + (1 - feature_gradient) * difference.detach()
+        logits: Tensor = self.attended(self.dropout(difference))
+        return logits
 
     def forward(
         self,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saliency.model.guidance import FiLM
+from saliency.model.guidance import FiLM, SpatialGate
 
 GROUPS = 8
 """Of group normalisation, which, unlike batch normalisation, sees one image at a time."""
@@ -56,22 +56,37 @@ class DecoderStage(nn.Module):
     """Merge one encoder stage into the coarser map: project, add, modulate, refine."""
 
     def __init__(
-        self, in_channels: int, channels: int, embedding_length: int | None, *, wide: bool
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        embedding_length: int | None,
+        activation_maps: int | None,
+        wide: bool,
     ) -> None:
         super().__init__()
         self.project = nn.Conv2d(in_channels, channels, 1, bias=False)
         self.norm = nn.GroupNorm(GROUPS, channels)
         self.film = FiLM(embedding_length, channels) if embedding_length else None
+        self.gate = SpatialGate(activation_maps) if activation_maps else None
         self.refine = separable(channels, 5)
         self.context = Context(channels) if wide else nn.Identity()
 
-    def forward(self, feature: Tensor, coarser: Tensor | None, embedding: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        feature: Tensor,
+        coarser: Tensor | None,
+        embedding: Tensor | None,
+        activation_maps: Tensor | None,
+    ) -> Tensor:
         """Return (B, channels, h, w) at `feature`'s own (h, w)."""
         x = self.norm(self.project(feature))
         if coarser is not None:
             x = x + F.interpolate(coarser, x.shape[2:], mode="bilinear")
         if self.film is not None and embedding is not None:
             x = self.film(x, embedding)
+        if self.gate is not None and activation_maps is not None:
+            x = self.gate(x, activation_maps)
         x = F.relu(x)
         refined: Tensor = self.context(x + self.refine(x))
         return refined
@@ -91,6 +106,7 @@ class SaliencyDecoder(nn.Module):
         channels: int,
         *,
         embedding_length: int | None = None,
+        activation_maps: int | None = None,
         auxiliary_outputs: int = 0,
     ) -> None:
         """Build the decoder.
@@ -98,14 +114,21 @@ class SaliencyDecoder(nn.Module):
         Args:
             in_channels: Channels of the encoder stages it reads, shallow to deep.
             channels: Its own width, a multiple of 8.
-            embedding_length: Length of the guiding embedding; None for no guidance.
+            embedding_length: Length of the embedding that modulates channels; None for none.
+            activation_maps: Number of the maps that gate places; None for none.
             auxiliary_outputs: How many of the coarser stages give logits of their own while
                 training.
         """
         super().__init__()
         self.stages = nn.ModuleList(
             # Context is cheap and most telling where the map is coarse.
-            DecoderStage(width, channels, embedding_length, wide=index >= 2)
+            DecoderStage(
+                width,
+                channels,
+                embedding_length=embedding_length,
+                activation_maps=activation_maps,
+                wide=index >= 2,
+            )
             for index, width in enumerate(in_channels)
         )
         self.head = nn.Conv2d(channels, 1, 1)
@@ -114,13 +137,17 @@ class SaliencyDecoder(nn.Module):
         )
 
     def forward(
-        self, features: Sequence[Tensor], embedding: Tensor | None
+        self,
+        features: Sequence[Tensor],
+        embedding: Tensor | None = None,
+        activation_maps: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return logits and auxiliary logits.
 
         Args:
             features: One (B, C, h_i, w_i) a stage, shallow to deep.
             embedding: (B, embedding_length) of the aesthetic head.
+            activation_maps: (B, maps, h_i, w_i) of the aesthetic head, one a stage.
 
         Returns:
             (B, h_0, w_0) logits at the shallowest stage, and while training one (B, h_i, w_i) for
@@ -129,8 +156,11 @@ class SaliencyDecoder(nn.Module):
         x: Tensor | None = None
         auxiliary: list[Tensor] = []
         coarse_heads = list(self.auxiliary_heads) if self.training else []
-        for stage, feature in zip(reversed(self.stages), reversed(features), strict=True):
-            x = stage(feature, x, embedding)
+        maps: Sequence[Tensor | None] = activation_maps or [None] * len(features)
+        for stage, feature, here in zip(
+            reversed(self.stages), reversed(features), reversed(maps), strict=True
+        ):
+            x = stage(feature, x, embedding, here)
             if len(auxiliary) < len(coarse_heads):
                 auxiliary.append(coarse_heads[len(auxiliary)](x)[:, 0])
         assert x is not None, "a decoder has at least one stage"  # noqa: S101

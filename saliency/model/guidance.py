@@ -1,4 +1,4 @@
-"""How the aesthetic branch guides the saliency decoder."""
+"""How the aesthetic branch guides the saliency decoder: by channel, or by place."""
 
 import torch
 from torch import Tensor, nn
@@ -23,3 +23,25 @@ class FiLM(nn.Module):
         """Return (B, channels, h, w) modulated by `embedding` (B, embedding_length)."""
         gamma, beta = torch.chunk(self.modulation(embedding)[:, :, None, None], 2, dim=1)
         return (1 + gamma) * x + beta
+
+
+class SpatialGate(nn.Module):
+    """Scale each place by where the aesthetic embedding comes from: `(1 + tanh(w . maps)) x`.
+
+    Starts as the identity, as `FiLM` does.
+
+    Source:
+        Class activation maps: Zhou et al., "Learning deep features for discriminative
+        localization" (2016); as a gate: Woo et al., "CBAM: Convolutional block attention module"
+        (2018).
+    """
+
+    def __init__(self, maps: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(maps, 1, 1, bias=False)
+        nn.init.zeros_(self.mix.weight)
+
+    def forward(self, x: Tensor, activation_maps: Tensor) -> Tensor:
+        """Return (B, channels, h, w) gated by `activation_maps` (B, maps, h, w)."""
+        gated: Tensor = (1 + self.mix(activation_maps).tanh()) * x
+        return gated

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,9 @@ from saliency.model.encoder import Encoder
 from saliency.model.priors import DatasetPriors
 from saliency.types import Output
 
+GuidanceForm = Literal["film", "gate"]
+"""Whether the aesthetic branch scales the decoder's channels or its places."""
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -25,7 +29,11 @@ class Architecture:
         encoder: A timm model name.
         saliency: Whether there is a saliency decoder.
         aesthetics: Whether there is an aesthetic head.
-        guidance: Whether the aesthetic embedding modulates the decoder; needs both heads.
+        guidance: Whether the aesthetic branch modulates the decoder; needs both heads.
+        guidance_form: How: `film` scales and shifts channels by the embedding, `gate` scales
+            places by where in the photo the embedding comes from.
+        score_attention: Whether the scores also read features pooled by the predicted density,
+            guidance the other way round; needs both heads.
         stop_guidance_gradient: Keep the saliency loss from reaching, through the guidance, the
             scores and the features that they are read from.
         aesthetic_gradient: Share of the aesthetic head's gradient that reaches the encoder, from 0
@@ -46,6 +54,8 @@ class Architecture:
     saliency: bool = True
     aesthetics: bool = True
     guidance: bool = True
+    guidance_form: GuidanceForm = "film"
+    score_attention: bool = False
     stop_guidance_gradient: bool = False
     aesthetic_gradient: float = 1.0
     saliency_strides: tuple[int, ...] = (4, 8, 16, 32)
@@ -60,11 +70,12 @@ class Architecture:
     def __post_init__(self) -> None:
         if not (self.saliency or self.aesthetics):
             raise ConfigError("A network should have a head. Found saliency = aesthetics = false.")
-        if self.guidance and not (self.saliency and self.aesthetics):
-            raise ConfigError(
-                "`guidance` needs both heads. Found "
-                f"saliency = {self.saliency}, aesthetics = {self.aesthetics}."
-            )
+        for name in ("guidance", "score_attention"):
+            if getattr(self, name) and not (self.saliency and self.aesthetics):
+                raise ConfigError(
+                    f"`{name}` needs both heads. Found "
+                    f"saliency = {self.saliency}, aesthetics = {self.aesthetics}."
+                )
         if self.decoder_channels <= 0 or self.decoder_channels % 8:
             nearest = max(1, round(self.decoder_channels / 8)) * 8
             raise ConfigError(
@@ -125,16 +136,25 @@ class SaliencyNetwork(nn.Module):
                 [self.encoder.channels[i] for i in self.aesthetic_stages],
                 architecture.embedding_features,
                 architecture.dropout,
+                attention=architecture.score_attention,
             )
         if architecture.saliency:
             self.saliency_stages = self._stages("saliency_strides", architecture.saliency_strides)
+            if self._guided_by("gate") and self.aesthetic_stages != self.saliency_stages:
+                raise ConfigError(
+                    "Guidance by `gate` needs both heads to read the same stages. Found "
+                    f"{architecture.aesthetic_strides} and {architecture.saliency_strides}."
+                )
             self.decoder = SaliencyDecoder(
                 [self.encoder.channels[i] for i in self.saliency_stages],
                 architecture.decoder_channels,
                 embedding_length=(
                     self.aesthetics.embedding_length
-                    if self.aesthetics is not None and architecture.guidance
+                    if self.aesthetics is not None and self._guided_by("film")
                     else None
+                ),
+                activation_maps=(
+                    architecture.embedding_features if self._guided_by("gate") else None
                 ),
                 auxiliary_outputs=architecture.auxiliary_outputs,
             )
@@ -164,14 +184,20 @@ class SaliencyNetwork(nn.Module):
                 stop_embedding_gradient=self.architecture.stop_guidance_gradient,
                 feature_gradient=self.architecture.aesthetic_gradient,
             )
-            if not self.architecture.guidance:
-                embedding = None
         if self.decoder is None or self.priors is None:
             return Output(None, score_logits, (), pooled, trained)
 
         if dataset_index is None:
             dataset_index = torch.zeros(len(images), dtype=torch.long, device=images.device)
-        logits, auxiliary = self.decoder([features[i] for i in self.saliency_stages], embedding)
+        maps = None
+        if self.aesthetics is not None and self._guided_by("gate"):
+            maps = self.aesthetics.activation_maps(
+                [features[i] for i in self.aesthetic_stages],
+                stop_gradient=self.architecture.stop_guidance_gradient,
+            )
+        logits, auxiliary = self.decoder(
+            [features[i] for i in self.saliency_stages], embedding, maps
+        )
         size = (images.shape[2], images.shape[3])
         # The softmax over pixels wants float32 also under autocast.
         with torch.autocast(images.device.type, enabled=False):
@@ -180,12 +206,25 @@ class SaliencyNetwork(nn.Module):
                 upsample(x.float().flatten(1).log_softmax(dim=1).view_as(x), size)
                 for x in auxiliary
             )
+        if (
+            self.aesthetics is not None
+            and score_logits is not None
+            and self.architecture.score_attention
+        ):
+            score_logits = score_logits + self.aesthetics.attended_logits(
+                [features[i] for i in self.aesthetic_stages],
+                log_density.exp(),
+                feature_gradient=self.architecture.aesthetic_gradient,
+            )
         return Output(log_density, score_logits, auxiliary_log_densities, pooled, trained)
 
     def last_shared_layer(self) -> nn.Parameter | None:
         """Return the weight of the encoder's last trained layer that all heads use, if any is."""
         read = [stages for stages in (self.aesthetic_stages, self.saliency_stages) if stages]
         return self.encoder.last_layer(min(max(stages) for stages in read))
+
+    def _guided_by(self, form: GuidanceForm) -> bool:
+        return self.architecture.guidance and self.architecture.guidance_form == form
 
     def _stages(self, parameter: str, strides: tuple[int, ...]) -> list[int]:
         """Return the indices of the features that a head reads, shallow to deep."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from saliency.errors import ConfigError
 from saliency.model import Architecture
+from saliency.model.network import GuidanceForm
 
 WeightingName = Literal[
     "fixed",
@@ -42,6 +43,8 @@ class SetConfig(Section):
     path: str = ""  # folder below data.root; the name if empty
     split: Path | None = None  # CSV of image, part; relative to the TOML file
     test_fold: int | None = None  # cross-validation: test on this fold, train on the rest of train
+    teacher: Path | None = None  # checkpoint that predicts the label which training images lack
+    shuffle_ratings: bool = False  # a placebo: training images change their ratings
     low: float = 1  # worst and best rating of the scale, layout "ratings"
     high: float = 7
     score_cut: float = 5.5  # what separates good from bad in binary accuracy; AVA's papers: 5
@@ -78,7 +81,10 @@ class ModelConfig(Section):
     pretrained: bool = True  # else random; without encoder_weights timm downloads its own
     saliency: bool = True
     aesthetics: bool = True
+    encoder_start: Path | None = None  # checkpoint of this project whose encoder is the start
     guidance: bool = True
+    guidance_form: GuidanceForm = "film"
+    score_attention: bool = False
     stop_guidance_gradient: bool = True
     aesthetic_gradient: float = Field(1.0, ge=0, le=1)
     saliency_strides: tuple[int, ...] = (4, 8, 16, 32)
@@ -165,7 +171,7 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> TrainingConfig:
     """Read a TOML file and apply overrides.
 
     Args:
-        path: The file; paths of splits in it are relative to its folder.
+        path: The file; paths of splits and checkpoints in it are relative to its folder.
         overrides: `section.key=value`, value as in TOML; a bare word is a string.
 
     Raises:
@@ -180,11 +186,25 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> TrainingConfig:
     for override in overrides:
         _apply(values, override)
     config = to_config(values, str(path))
-    sets = tuple(
-        s if s.split is None else s.model_copy(update={"split": path.parent / s.split})
-        for s in config.data.sets
+    return _beside(config, path.parent)
+
+
+def _beside(config: TrainingConfig, folder: Path) -> TrainingConfig:
+    """Return `config` with the paths in it, but those of `encoder_weights`, from `folder` on."""
+
+    def resolve(section: Any, *names: str) -> Any:
+        given = {name: getattr(section, name) for name in names}
+        return section.model_copy(
+            update={name: folder / path for name, path in given.items() if path is not None}
+        )
+
+    sets = tuple(resolve(s, "split", "teacher") for s in config.data.sets)
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"sets": sets}),
+            "model": resolve(config.model, "encoder_start"),
+        }
     )
-    return config.model_copy(update={"data": config.data.model_copy(update={"sets": sets})})
 
 
 def to_config(values: Mapping[str, Any], origin: str) -> TrainingConfig:
@@ -214,10 +234,14 @@ def _apply(values: dict[str, Any], override: str) -> None:
     *sections, last = key.strip().split(".")
     table: Any = values
     for section in sections:
-        if isinstance(table, list) and section.isdecimal() and int(section) < len(table):
-            table = table[int(section)]  # data.sets.4.test_fold=1
-            continue
-        table = table.setdefault(section, {}) if isinstance(table, dict) else None
+        if isinstance(table, list):  # data.sets.oasis.test_fold=1, or data.sets.4.test_fold=1
+            named = {
+                item["name"]: item for item in table if isinstance(item, dict) and "name" in item
+            }
+            by_place = {str(place): item for place, item in enumerate(table)}
+            table = (by_place | named).get(section)
+        else:
+            table = table.setdefault(section, {}) if isinstance(table, dict) else None
     if not isinstance(table, dict):
         raise ConfigError(f"`{key}` should name a key in a table. Found none there.")
     table[last] = value

@@ -130,6 +130,39 @@ def open_whole_set(config: SetConfig, root: Path | None) -> LabelledDataset:
     raise ConfigError(f"`layout` should be one of photos. Found {config.layout!r}.")
 
 
+def teach(sets: LabelledSets, config: TrainingConfig, device: torch.device) -> LabelledSets:
+    """Return the training part with the labels that teachers or chance give it.
+
+    Raises:
+        CheckpointError: A teacher is no checkpoint of this project.
+        ConfigError: A teacher lacks the head for what its set lacks.
+    """
+    # Only here: most runs have no teacher, and a teacher is a whole predictor.
+    from saliency.training.teaching import ShuffledRatings, TaughtDataset
+
+    by_name = {s.name: s for s in config.data.sets}
+
+    def changed(dataset: LabelledDataset) -> LabelledDataset:
+        set_config = by_name[dataset.name]
+        if set_config.shuffle_ratings:
+            dataset = ShuffledRatings(dataset, config.train.seed)
+        if set_config.teacher is not None:
+            dataset = TaughtDataset(dataset, set_config.teacher, device)
+        return dataset
+
+    return LabelledSets(
+        saliency=tuple(changed(dataset) for dataset in sets.saliency),
+        rated=tuple(changed(dataset) for dataset in sets.rated),
+    )
+
+
+def uses_rated_images(config: TrainingConfig) -> bool:
+    """Return whether rated images train anything: the scores, or the density by a teacher."""
+    return config.model.aesthetics or any(
+        s.teacher is not None for s in config.data.sets if is_rated(s)
+    )
+
+
 def _folder(config: SetConfig, root: Path | None) -> Path:
     if root is None:
         raise ConfigError(
@@ -258,7 +291,7 @@ class TrainingLoader:
             [len(dataset) for dataset in sets.saliency],
             [len(dataset) for dataset in sets.rated],
             train.saliency_per_batch if config.model.saliency else 0,
-            train.rated_per_batch if config.model.aesthetics else 0,
+            train.rated_per_batch if uses_rated_images(config) else 0,
             train.seed,
         )
         self._collate: Callable[[list[Sample]], Batch] = partial(

@@ -35,7 +35,7 @@ from saliency.training.balancing import (
     mean_losses,
 )
 from saliency.training.config import TrainingConfig
-from saliency.training.data import LabelledSets, PlainBatches, TrainingLoader, build_sets
+from saliency.training.data import LabelledSets, PlainBatches, TrainingLoader, build_sets, teach
 from saliency.training.optimization import (
     build_optimizer,
     clip_gradients,
@@ -43,7 +43,7 @@ from saliency.training.optimization import (
     set_learning_rates,
 )
 from saliency.training.report import Reporter
-from saliency.training.start import fit_aesthetics
+from saliency.training.start import fit_aesthetics, start_encoder
 from saliency.training.state import (
     Progress,
     TrainingState,
@@ -112,7 +112,7 @@ def train(
     _check_same_config(run_dir / STATE, config)
 
     torch.manual_seed(config.train.seed)
-    train_sets = build_sets(config.data, "train", data_root)
+    train_sets = teach(build_sets(config.data, "train", data_root), config, found)
     validation_sets = build_sets(config.data, "val", data_root)
     network = build_network(config, data_root)
     preprocessing = Preprocessing(
@@ -195,6 +195,8 @@ def build_network(config: TrainingConfig, data_root: Path | None) -> SaliencyNet
         pretrained=config.model.pretrained,
         train_batch_norm_affine=config.model.train_batch_norm_affine,
     )
+    if config.model.encoder_start is not None:
+        start_encoder(network, config.model.encoder_start)
     network.encoder.freeze_shallow(config.model.frozen_stride)
     return network
 

@@ -1,0 +1,1 @@
+"""Arms that differ in one thing, trained alike, compared with intervals over images and seeds."""

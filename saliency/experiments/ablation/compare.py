@@ -1,0 +1,186 @@
+"""From runs to numbers: what each arm reached, and differences with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.experiments.ablation.measure import RunResult, SetMeasures
+from saliency.experiments.ablation.study import Comparison, StudyFile
+from saliency.metrics import Interval, srcc
+
+MAP_METRICS = ("CC", "NSS", "KLDiv", "SIM")
+SCORE_METRIC = "SRCC"
+METRICS = (*MAP_METRICS, SCORE_METRIC)
+LOWER_IS_BETTER = ("KLDiv",)
+
+RESAMPLES = 2000
+MINIMUM_RATED = 3
+"""Images that a rank correlation is taken of."""
+
+Rows = Mapping[str, NDArray[np.int64]]
+"""Set name -> the images of it that count, by number, drawn with repetition."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over repetitions, or a difference of two, with its 95 % interval."""
+
+    value: float
+    interval: Interval
+    repetitions: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What two arms say to a question.
+
+    Attributes:
+        question: Whether `arm` does better than `against`.
+        arm: The one asked about.
+        against: The other.
+        differences: Metric -> arm minus against, in the repetitions that both have.
+    """
+
+    question: str
+    arm: str
+    against: str
+    differences: dict[str, Estimate]
+
+
+def summarize(results: Sequence[RunResult]) -> dict[str, Estimate]:
+    """Return each metric of one arm's runs: its mean over sets, images and repetitions."""
+    metrics = [metric for metric in METRICS if results and all(_has(r, metric) for r in results)]
+    return _bootstrap(results, metrics, lambda run, rows: _values(run, metrics, rows))
+
+
+def compare(comparison: Comparison, results: Mapping[str, Sequence[RunResult]]) -> Answer:
+    """Answer one question by the repetitions that both arms have finished."""
+    pairs = _pairs(results.get(comparison.arm, ()), results.get(comparison.against, ()))
+    metrics = [
+        metric
+        for metric in METRICS
+        if pairs and all(_has(run, metric) for pair in pairs for run in pair)
+    ]
+    other_of = {run.repetition: other for run, other in pairs}
+
+    def difference(run: RunResult, rows: Rows) -> NDArray[np.float64]:
+        return _values(run, metrics, rows) - _values(other_of[run.repetition], metrics, rows)
+
+    differences = _bootstrap([run for run, _ in pairs], metrics, difference)
+    return Answer(comparison.question, comparison.arm, comparison.against, differences)
+
+
+def by_arm(study: StudyFile, results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """Return the results of each arm that has any, in the study's order."""
+    found = {arm.name: [r for r in results if r.arm == arm.name] for arm in study.arms}
+    return {name: runs for name, runs in found.items() if runs}
+
+
+def say(metric: str, difference: Estimate) -> str:
+    """Return what a difference means: better, worse, or nothing that could be told from 0."""
+    low, high = difference.interval
+    if metric in LOWER_IS_BETTER:
+        low, high = -high, -low
+    if low > 0:
+        return "better"
+    if high < 0:
+        return "worse"
+    return "no difference found"
+
+
+def answer_in_words(answer: Answer) -> str:
+    """Return a sentence a metric that decides: CC for saliency, SRCC for scores."""
+    sentences = []
+    for metric, task in (("CC", "saliency"), (SCORE_METRIC, "aesthetics")):
+        if metric not in answer.differences:
+            continue
+        found = answer.differences[metric]
+        low, high = found.interval
+        sentences.append(
+            f"{task}: {say(metric, found)} ({metric} {found.value:+.4f} [{low:+.4f}, {high:+.4f}], "
+            f"n = {found.repetitions})"
+        )
+    return "; ".join(sentences) or "not measured yet"
+
+
+def _pairs(
+    runs: Sequence[RunResult], others: Sequence[RunResult]
+) -> list[tuple[RunResult, RunResult]]:
+    """Return the runs of equal repetition; they saw and left out the same images."""
+    by_repetition = {other.repetition: other for other in others}
+    return [(run, by_repetition[run.repetition]) for run in runs if run.repetition in by_repetition]
+
+
+def _bootstrap(
+    runs: Sequence[RunResult],
+    metrics: Sequence[str],
+    statistics: Callable[[RunResult, Rows], NDArray[np.float64]],
+) -> dict[str, Estimate]:
+    """Return the means of statistics over runs, bounded by resampling runs and their images.
+
+    Two levels, as the data has: repetitions are drawn first, then in each the images of each set,
+    whole themes where images are not independent.
+
+    Source: Davison, Hinkley, "Bootstrap methods and their application" (1997), section 3.8.
+    """
+    if not metrics:
+        return {}
+    everything = [
+        {name: np.arange(len(measures.images)) for name, measures in run.sets.items()}
+        for run in runs
+    ]
+    values = np.mean([statistics(r, rows) for r, rows in zip(runs, everything, strict=True)], 0)
+    random = np.random.default_rng(0)
+    estimates = np.empty((RESAMPLES, len(metrics)))
+    for i in range(RESAMPLES):
+        drawn = [runs[r] for r in random.integers(len(runs), size=len(runs))]
+        estimates[i] = np.mean(
+            [
+                statistics(run, {name: _draw(random, m) for name, m in run.sets.items()})
+                for run in drawn
+            ],
+            axis=0,
+        )
+    low, high = np.quantile(estimates, [0.025, 0.975], axis=0)
+    return {
+        metric: Estimate(float(values[m]), Interval(float(low[m]), float(high[m])), len(runs))
+        for m, metric in enumerate(metrics)
+    }
+
+
+def _draw(random: np.random.Generator, measures: SetMeasures) -> NDArray[np.int64]:
+    """Return a resample of a set's images, or of their themes."""
+    if not measures.groups:
+        count = len(measures.images)
+        return random.integers(count, size=count)
+    _, group_of_row = np.unique(measures.groups, return_inverse=True)
+    groups = int(group_of_row.max()) + 1
+    counts = np.bincount(random.integers(groups, size=groups), minlength=groups)
+    return np.repeat(np.arange(len(group_of_row)), counts[group_of_row])
+
+
+def _has(run: RunResult, metric: str) -> bool:
+    if metric == SCORE_METRIC:
+        return any(measures.scores for measures in run.sets.values())
+    return any(metric in measures.maps for measures in run.sets.values())
+
+
+def _values(run: RunResult, metrics: Sequence[str], rows: Rows) -> NDArray[np.float64]:
+    """Return metrics of some of a run's images: means over sets, each set counting alike."""
+    return np.array([fmean(_of_each_set(run, metric, rows)) for metric in metrics])
+
+
+def _of_each_set(run: RunResult, metric: str, rows: Rows) -> list[float]:
+    values = []
+    for name, measures in run.sets.items():
+        if metric == SCORE_METRIC and len(measures.scores) >= MINIMUM_RATED:
+            predicted, rated = np.array(measures.scores), np.array(measures.ratings)
+            values.append(srcc(predicted[rows[name]], rated[rows[name]]))
+        elif metric in measures.maps:
+            values.append(float(np.array(measures.maps[metric])[rows[name]].mean()))
+    return values

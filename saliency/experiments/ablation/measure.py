@@ -1,0 +1,96 @@
+"""What a trained run is worth, image by image, so that arms can be compared on the same images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from saliency.evaluation import PredictsMany, measure_map, predict_set
+from saliency.files import write_atomically
+from saliency.training.data import LabelledSets, groups_of
+from saliency.types import SCORES
+
+RESULT = "result.json"
+
+DIGITS = 5
+"""Of what is written: far below what images and seeds vary."""
+
+
+@dataclass(frozen=True)
+class SetMeasures:
+    """One set's left-out images, in the order of the set.
+
+    Attributes:
+        images: Their file names.
+        maps: CC, NSS, KLDiv and SIM of each image; empty without fixations or a decoder.
+        scores: Predicted mean scores; empty without ratings or an aesthetic head.
+        ratings: The raters' mean scores, beside `scores`.
+        groups: Theme of each image; empty where images are independent.
+    """
+
+    images: list[str] = field(default_factory=list)
+    maps: dict[str, list[float]] = field(default_factory=dict)
+    scores: list[float] = field(default_factory=list)
+    ratings: list[float] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One finished run.
+
+    Attributes:
+        arm: Its arm.
+        repetition: Its seed.
+        fold: What it was measured on.
+        sets: Set name -> measures.
+        train: Means over the last epoch of what training logged: losses, weights, cosines.
+        gap: Task -> validation loss minus training loss.
+        seconds: Of training and measuring.
+        parameters: Of the network.
+        commit: Of the code.
+        identity: The values that decided it, from `Study.identity`.
+    """
+
+    arm: str
+    repetition: int
+    fold: int
+    sets: dict[str, SetMeasures]
+    train: dict[str, float]
+    gap: dict[str, float]
+    seconds: float
+    parameters: int
+    commit: str
+    identity: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, atomically."""
+        write_atomically(path, json.dumps(asdict(self)).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> RunResult:
+        """Read what `save` wrote."""
+        values = json.loads(path.read_text("utf-8"))
+        values["sets"] = {k: SetMeasures(**v) for k, v in values["sets"].items()}
+        return cls(**values)
+
+
+def measure(predictor: PredictsMany, sets: LabelledSets) -> dict[str, SetMeasures]:
+    """Measure a predictor on every image of `sets`, in the neutral setting."""
+    found = {}
+    for dataset in sets:
+        measures = SetMeasures()
+        groups = groups_of(dataset)
+        for index, sample, prediction in predict_set(predictor, dataset):
+            measures.images.append(sample.image_id)
+            if groups is not None:
+                measures.groups.append(groups[index])
+            for name, value in measure_map(prediction, sample).items():
+                measures.maps.setdefault(name, []).append(round(value, DIGITS))
+            if prediction.score is not None and sample.score_distribution is not None:
+                measures.scores.append(round(prediction.score, DIGITS))
+                measures.ratings.append(round(float(sample.score_distribution @ SCORES), DIGITS))
+        found[dataset.name] = measures
+    return found

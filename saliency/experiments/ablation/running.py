@@ -1,0 +1,177 @@
+"""Train and measure the runs of a study, several at a time; what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from rich.console import Console
+
+from saliency.checkpoint import load_checkpoint
+from saliency.errors import SaliencyError
+from saliency.experiments.ablation.measure import RESULT, RunResult, measure
+from saliency.experiments.ablation.study import Run, Study
+from saliency.predictor import Predictor
+from saliency.training.config import TrainingConfig
+from saliency.training.data import build_sets
+from saliency.training.loop import BEST, LAST, STATE, current_commit, train
+from saliency.training.report import Reporter
+
+LOG, METRICS = "log.txt", "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: with a result, with an error, or because someone asked it to stop."""
+
+    run: Run
+    error: str | None = None
+    stopped: bool = False
+
+
+def finished(study: Study, out_dir: Path) -> list[RunResult]:
+    """Read the results that are there, in the study's order.
+
+    Raises:
+        SaliencyError: A result is of other values, so arms would not compare.
+    """
+    results = []
+    for run in study.runs():
+        path = run.folder(out_dir) / RESULT
+        if not path.is_file():
+            continue
+        result = RunResult.load(path)
+        if result.identity != study.identity(run):
+            raise SaliencyError(
+                f"{path} should be of this study. Found other values; "
+                "name another folder with -o, or remove it."
+            )
+        results.append(result)
+    return results
+
+
+def run_study(
+    study: Study,
+    out_dir: Path,
+    data_root: Path | None,
+    *,
+    jobs: int = 1,
+    threads: int = 1,
+    device: str = "auto",
+    hours: float | None = None,
+) -> Iterator[Ending]:
+    """Train and measure what is missing.
+
+    A run whose arm needs another's checkpoint waits for it. Ctrl-C stops all after their current
+    step, and the next call goes on from there.
+
+    Args:
+        study: What to run.
+        out_dir: Where each run's folder and result go.
+        data_root: Folder of the data sets.
+        jobs: Runs at a time, each in a process of its own.
+        threads: Of each process.
+        device: As for `Predictor.load`.
+        hours: Start no run that would likely end later than this; None for no limit.
+
+    Yields:
+        One ending a run that was started, as they come.
+    """
+    begun = time.monotonic()
+    waiting = [run for run in study.runs() if not (run.folder(out_dir) / RESULT).is_file()]
+    durations: list[float] = []
+    running: dict[Future[Ending], float] = {}
+    stopped = False
+    context = multiprocessing.get_context("spawn")  # a forked torch may hang
+    with ProcessPoolExecutor(jobs, context, _start_worker, (threads,)) as pool:
+        while True:
+            late = hours is not None and (
+                time.monotonic() - begun + max(durations, default=0.0) > hours * 3600
+            )
+            while len(running) < jobs and not stopped and not late:
+                ready = next((r for r in waiting if _is_ready(study, r, out_dir)), None)
+                if ready is None:
+                    break
+                waiting.remove(ready)
+                future = pool.submit(
+                    _run_one,
+                    ready,
+                    study.config(ready, out_dir),
+                    study.identity(ready),
+                    out_dir,
+                    data_root,
+                    device,
+                )
+                running[future] = time.monotonic()
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                durations.append(time.monotonic() - running.pop(future))
+                ending = future.result()
+                stopped = stopped or ending.stopped
+                yield ending
+
+
+def _is_ready(study: Study, run: Run, out_dir: Path) -> bool:
+    return all(
+        (Run(name, run.repetition, run.fold).folder(out_dir) / RESULT).is_file()
+        for name in study.arm(run.arm).needs()
+    )
+
+
+def _start_worker(threads: int) -> None:
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+
+
+def _run_one(
+    run: Run,
+    config: TrainingConfig,
+    identity: dict[str, Any],
+    out_dir: Path,
+    data_root: Path | None,
+    device: str,
+) -> Ending:
+    """Train and measure one run; whatever goes wrong is its own ending, not that of the others."""
+    folder = run.folder(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    with (folder / LOG).open("a", encoding="utf-8") as log:
+        try:
+            reporter = Reporter(folder, Console(file=log, width=200))
+            outcome = train(config, folder, data_root=data_root, device=device, reporter=reporter)
+            if outcome.interrupted:
+                return Ending(run, stopped=True)
+            # The last weights, not the best by validation: no arm may choose.
+            checkpoint = load_checkpoint(folder / LAST)
+            predictor = Predictor(checkpoint, device)
+            sets = measure(predictor, build_sets(config.data, "test", data_root))
+        except Exception as error:
+            traceback.print_exc(file=log)
+            return Ending(run, error=f"{type(error).__name__}: {error}")
+    last_epoch = json.loads((folder / METRICS).read_text("utf-8").splitlines()[-1])
+    RunResult(
+        arm=run.arm,
+        repetition=run.repetition,
+        fold=run.fold,
+        sets=sets,
+        train=last_epoch["train"],
+        gap=last_epoch["gap"],
+        seconds=round(time.monotonic() - begun, 1),
+        parameters=sum(p.numel() for p in checkpoint.network.parameters()),
+        commit=current_commit(),
+        identity=identity,
+    ).save(folder / RESULT)
+    for name in (STATE, BEST):  # a study of 60 runs would fill a disk with them
+        (folder / name).unlink(missing_ok=True)
+    return Ending(run)
