@@ -51,10 +51,35 @@ class Answer:
     against: str
     differences: dict[str, Estimate]
 
+    def in_words(self) -> str:
+        """Return what decides, CC for saliency and SRCC for scores, as a sentence."""
+        parts = []
+        for metric, task in (("CC", "saliency"), (SCORE_METRIC, "aesthetics")):
+            if metric in self.differences:
+                found = self.differences[metric]
+                low, high = found.interval
+                parts.append(
+                    f"{task}: {verdict(metric, found)} ({metric} {found.value:+.4f} "
+                    f"[{low:+.4f}, {high:+.4f}], n = {found.repetitions})"
+                )
+        return "; ".join(parts) or "not measured yet"
+
+
+def verdict(metric: str, difference: Estimate) -> str:
+    """Return what a difference means: better, worse, or nothing that could be told from 0."""
+    low, high = difference.interval
+    if metric in LOWER_IS_BETTER:
+        low, high = -high, -low
+    if low > 0:
+        return "better"
+    if high < 0:
+        return "worse"
+    return "no difference found"
+
 
 def summarize(results: Sequence[RunResult]) -> dict[str, Estimate]:
     """Return each metric of one arm's runs: its mean over sets, images and repetitions."""
-    metrics = [metric for metric in METRICS if results and all(_has(r, metric) for r in results)]
+    metrics = [metric for metric in METRICS if results and all(has(r, metric) for r in results)]
     return _bootstrap(results, metrics, lambda run, rows: _values(run, metrics, rows))
 
 
@@ -64,7 +89,7 @@ def compare(comparison: Comparison, results: Mapping[str, Sequence[RunResult]]) 
     metrics = [
         metric
         for metric in METRICS
-        if pairs and all(_has(run, metric) for pair in pairs for run in pair)
+        if pairs and all(has(run, metric) for pair in pairs for run in pair)
     ]
     other_of = {run.repetition: other for run, other in pairs}
 
@@ -79,33 +104,6 @@ def by_arm(study: StudyFile, results: Sequence[RunResult]) -> dict[str, list[Run
     """Return the results of each arm that has any, in the study's order."""
     found = {arm.name: [r for r in results if r.arm == arm.name] for arm in study.arms}
     return {name: runs for name, runs in found.items() if runs}
-
-
-def say(metric: str, difference: Estimate) -> str:
-    """Return what a difference means: better, worse, or nothing that could be told from 0."""
-    low, high = difference.interval
-    if metric in LOWER_IS_BETTER:
-        low, high = -high, -low
-    if low > 0:
-        return "better"
-    if high < 0:
-        return "worse"
-    return "no difference found"
-
-
-def answer_in_words(answer: Answer) -> str:
-    """Return a sentence a metric that decides: CC for saliency, SRCC for scores."""
-    sentences = []
-    for metric, task in (("CC", "saliency"), (SCORE_METRIC, "aesthetics")):
-        if metric not in answer.differences:
-            continue
-        found = answer.differences[metric]
-        low, high = found.interval
-        sentences.append(
-            f"{task}: {say(metric, found)} ({metric} {found.value:+.4f} [{low:+.4f}, {high:+.4f}], "
-            f"n = {found.repetitions})"
-        )
-    return "; ".join(sentences) or "not measured yet"
 
 
 def _pairs(
@@ -130,11 +128,7 @@ def _bootstrap(
     """
     if not metrics:
         return {}
-    everything = [
-        {name: np.arange(len(measures.images)) for name, measures in run.sets.items()}
-        for run in runs
-    ]
-    values = np.mean([statistics(r, rows) for r, rows in zip(runs, everything, strict=True)], 0)
+    values = np.mean([statistics(run, _all_rows(run)) for run in runs], axis=0)
     random = np.random.default_rng(0)
     estimates = np.empty((RESAMPLES, len(metrics)))
     for i in range(RESAMPLES):
@@ -153,6 +147,15 @@ def _bootstrap(
     }
 
 
+def point(run: RunResult, metric: str) -> float:
+    """Return a metric of one run: the mean over sets of the mean over images."""
+    return float(_values(run, [metric], _all_rows(run))[0])
+
+
+def _all_rows(run: RunResult) -> Rows:
+    return {name: np.arange(len(measures.images)) for name, measures in run.sets.items()}
+
+
 def _draw(random: np.random.Generator, measures: SetMeasures) -> NDArray[np.int64]:
     """Return a resample of a set's images, or of their themes."""
     if not measures.groups:
@@ -164,7 +167,8 @@ def _draw(random: np.random.Generator, measures: SetMeasures) -> NDArray[np.int6
     return np.repeat(np.arange(len(group_of_row)), counts[group_of_row])
 
 
-def _has(run: RunResult, metric: str) -> bool:
+def has(run: RunResult, metric: str) -> bool:
+    """Return whether a run was measured by `metric`."""
     if metric == SCORE_METRIC:
         return any(measures.scores for measures in run.sets.values())
     return any(metric in measures.maps for measures in run.sets.values())

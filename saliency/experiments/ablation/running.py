@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,7 @@ def run_study(
     threads: int = 1,
     device: str = "auto",
     hours: float | None = None,
+    arms: Collection[str] = (),
 ) -> Iterator[Ending]:
     """Train and measure what is missing.
 
@@ -82,12 +83,17 @@ def run_study(
         threads: Of each process.
         device: As for `Predictor.load`.
         hours: Start no run that would likely end later than this; None for no limit.
+        arms: Only these, and what they need must be there; all if empty.
 
     Yields:
         One ending a run that was started, as they come.
     """
     begun = time.monotonic()
-    waiting = [run for run in study.runs() if not (run.folder(out_dir) / RESULT).is_file()]
+    waiting = [
+        run
+        for run in study.runs()
+        if (not arms or run.arm in arms) and not (run.folder(out_dir) / RESULT).is_file()
+    ]
     durations: list[float] = []
     running: dict[Future[Ending], float] = {}
     stopped = False

@@ -109,7 +109,11 @@ class Study:
 
     def arm(self, name: str) -> Arm:
         """Return the arm called `name`."""
-        return next(arm for arm in self.file.arms if arm.name == name)
+        for arm in self.file.arms:
+            if arm.name == name:
+                return arm
+        names = [arm.name for arm in self.file.arms]
+        raise ConfigError(f"An arm should be one of {names}. Found {name!r}.")
 
     def runs(self) -> Iterator[Run]:
         """Yield all runs, one repetition of every arm after the other."""

@@ -1,0 +1,127 @@
+"""Everything that a study found, as one JSON file and as the page's content."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+
+from saliency.experiments.ablation.compare import (
+    METRICS,
+    Answer,
+    Estimate,
+    by_arm,
+    compare,
+    has,
+    point,
+    summarize,
+)
+from saliency.experiments.ablation.measure import RunResult
+from saliency.experiments.ablation.study import Study
+from saliency.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run's own metrics: means over sets and images."""
+
+    repetition: int
+    fold: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ArmFindings:
+    """What one arm reached.
+
+    Attributes:
+        name: Of the arm.
+        about: What it is.
+        repetitions: Finished.
+        metrics: Metric -> mean with interval.
+        runs: A point a run.
+        train: Means over the runs of what training logged in the last epoch.
+        gap: Task -> mean over the runs of validation loss minus training loss.
+        parameters: Of the network.
+        minutes: Mean time of a run.
+    """
+
+    name: str
+    about: str
+    repetitions: int
+    metrics: dict[str, Estimate]
+    runs: list[Point]
+    train: dict[str, float]
+    gap: dict[str, float]
+    parameters: int
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study found so far.
+
+    Attributes:
+        about: The study's own line.
+        arms: Those that have results.
+        answers: One a comparison.
+        finished: Runs done.
+        planned: Runs in the study.
+        commits: Commit of the code -> runs.
+        overrides: What all arms change in the recipe.
+        base: Name of the recipe.
+    """
+
+    about: str
+    arms: list[ArmFindings]
+    answers: list[Answer]
+    finished: int
+    planned: int
+    commits: dict[str, int]
+    overrides: dict[str, object]
+    base: str
+
+    def save(self, path: Path) -> None:
+        """Write everything as JSON, atomically."""
+        write_atomically(path, json.dumps(asdict(self), indent=1).encode())
+
+
+def find(study: Study, results: Sequence[RunResult]) -> Findings:
+    """Summarise arms and answer questions by what is finished."""
+    arms = by_arm(study.file, results)
+    return Findings(
+        about=study.file.about,
+        arms=[_arm(study.arm(name).about, runs) for name, runs in arms.items()],
+        answers=[compare(comparison, arms) for comparison in study.file.comparisons],
+        finished=len(results),
+        planned=len(list(study.runs())),
+        commits=dict(Counter(result.commit for result in results)),
+        overrides=study.file.overrides,
+        base=study.file.base.name,
+    )
+
+
+def _arm(about: str, runs: Sequence[RunResult]) -> ArmFindings:
+    return ArmFindings(
+        name=runs[0].arm,
+        about=about,
+        repetitions=len(runs),
+        metrics=summarize(runs),
+        runs=[
+            Point(run.repetition, run.fold, {m: point(run, m) for m in METRICS if has(run, m)})
+            for run in runs
+        ],
+        train=_means([run.train for run in runs]),
+        gap=_means([run.gap for run in runs]),
+        parameters=runs[0].parameters,
+        minutes=fmean(run.seconds for run in runs) / 60,
+    )
+
+
+def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the mean of each key that all rows have."""
+    keys = [key for key in rows[0] if all(key in row for row in rows)]
+    return {key: fmean(row[key] for row in rows) for key in keys}
