@@ -6,6 +6,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from saliency.cli.ablation import ablation
+from saliency.cli.attention_and_beauty import attention_and_beauty
 from saliency.cli.console import progress_bar, stdout
 from saliency.cli.extras import training_extra
 from saliency.cli.options import DataRoot
@@ -16,6 +18,10 @@ app = typer.Typer(help="Questions asked of the data.", no_args_is_help=True)
 @app.callback()
 def _root() -> None:
     pass
+
+
+app.command("ablation")(ablation)
+app.command("attention-and-beauty")(attention_and_beauty)
 
 
 @app.command("beauty-ridge")

@@ -1,6 +1,6 @@
 """The layout of OSIE, which EyeCrowd and Scene share: stimuli and one `.mat` of fixations."""
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from saliency.datasets.matlab import load_mat
 from saliency.errors import DatasetError
 from saliency.fixations import to_density
 from saliency.images import read_image
-from saliency.types import Sample
+from saliency.types import Fixations, Sample
 
 
 class OsieDataset:
@@ -90,6 +90,22 @@ class OsieDataset:
             density=to_density(fixations, size),
         )
 
+    def viewers(self, index: int, size: tuple[int, int]) -> tuple[Fixations, ...]:
+        """Return each viewer's fixations on one image.
+
+        Args:
+            index: Of the image.
+            size: Its (height, width).
+        """
+        entry = self._entries[index]
+        ends = list(
+            accumulate(self._table.viewer_lengths[entry], initial=self._table.starts[entry])
+        )
+        return tuple(
+            keep_inside(self._table.xs[start:end], self._table.ys[start:end], size)
+            for start, end in pairwise(ends)
+        )
+
 
 class FixationTable(NamedTuple):
     """The points of all viewers, image after image.
@@ -99,12 +115,14 @@ class FixationTable(NamedTuple):
         starts: (E + 1,) entry e owns the points `starts[e]:starts[e + 1]`.
         xs: (N,) float32 pixels.
         ys: (N,) float32 pixels.
+        viewer_lengths: Of each entry, how many of its points each viewer made, in their order.
     """
 
     images: tuple[str, ...]
     starts: tuple[int, ...]
     xs: NDArray[np.float32]
     ys: NDArray[np.float32]
+    viewer_lengths: tuple[tuple[int, ...], ...]
 
 
 def read_fixation_table(path: Path) -> FixationTable:
@@ -117,7 +135,7 @@ def read_fixation_table(path: Path) -> FixationTable:
     if "fixations" not in contents:
         raise DatasetError(f"{path} should hold a variable `fixations`. Found {list(contents)}.")
 
-    entries: list[tuple[str, NDArray[np.float32], NDArray[np.float32]]] = []
+    entries: list[tuple[str, NDArray[np.float32], NDArray[np.float32], tuple[int, ...]]] = []
     try:
         entries.extend(_read_entry(entry) for entry in contents["fixations"].ravel())
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -127,21 +145,25 @@ def read_fixation_table(path: Path) -> FixationTable:
             f"{len(entries) + 1}: {error}"
         ) from error
     return FixationTable(
-        images=tuple(image for image, _, _ in entries),
-        starts=tuple(accumulate((len(xs) for _, xs, _ in entries), initial=0)),
-        xs=_join([xs for _, xs, _ in entries]),
-        ys=_join([ys for _, _, ys in entries]),
+        images=tuple(image for image, *_ in entries),
+        starts=tuple(accumulate((len(xs) for _, xs, _, _ in entries), initial=0)),
+        xs=_join([xs for _, xs, _, _ in entries]),
+        ys=_join([ys for _, _, ys, _ in entries]),
+        viewer_lengths=tuple(lengths for *_, lengths in entries),
     )
 
 
-def _read_entry(entry: Any) -> tuple[str, NDArray[np.float32], NDArray[np.float32]]:
+def _read_entry(
+    entry: Any,
+) -> tuple[str, NDArray[np.float32], NDArray[np.float32], tuple[int, ...]]:
     # MATLAB wraps everything: a struct or a text in a cell is an array of one element.
     viewers = [viewer for viewer in entry["subjects"].item().ravel() if viewer.size]
     xs = _join([viewer["fix_x"].item() for viewer in viewers])
     ys = _join([viewer["fix_y"].item() for viewer in viewers])
     if len(xs) != len(ys):
         raise ValueError(f"{len(xs)} fix_x, {len(ys)} fix_y")
-    return str(entry["img"].item().item()), xs, ys
+    lengths = tuple(np.size(viewer["fix_x"].item()) for viewer in viewers)
+    return str(entry["img"].item().item()), xs, ys, lengths
 
 
 def _join(arrays: list[Any]) -> NDArray[np.float32]:

@@ -127,3 +127,9 @@ def test_real_sets_of_this_layout(data_root, name, count):
     assert sample.dataset == name
     assert len(sample.fixations.xs) > 40
     assert sample.density.shape == sample.image.shape[:2]
+
+
+def test_viewers_are_told_apart(root):
+    dataset = OsieDataset(root)
+    assert [v.xs.tolist() for v in dataset.viewers(0, SIZE)] == [[10.5, 20.0], [11.0]]
+    assert [v.xs.tolist() for v in dataset.viewers(1, SIZE)] == [[70.5]]

@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from saliency.model.aesthetics import AestheticHead, pool_features
+from saliency.model.aesthetics import AestheticHead, pool_features, pool_where
 from saliency.types import SCORE_BINS, SCORES
 
 
@@ -174,3 +174,17 @@ def test_standardisation_is_saved_but_not_trained():
     network = head()
     assert "feature_mean" in network.state_dict()
     assert "feature_mean" not in dict(network.named_parameters())
+
+
+def test_pooling_where_people_look_takes_the_feature_there():
+    feature = torch.zeros(1, 2, 4, 4)
+    feature[0, :, 1, 3] = torch.tensor([5.0, 7.0])
+    density = torch.zeros(1, 8, 8)
+    density[0, 2:4, 6:8] = 0.25
+    torch.testing.assert_close(pool_where([feature], density), torch.tensor([[5.0, 7.0]]))
+
+
+def test_pooling_by_an_even_density_is_the_mean():
+    feature = torch.rand(2, 3, 4, 6)
+    even = torch.full((2, 8, 12), 1 / 96)
+    torch.testing.assert_close(pool_where([feature], even), feature.mean(dim=(2, 3)))

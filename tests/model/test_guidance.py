@@ -1,8 +1,8 @@
-"""FiLM changes nothing until it has learned to."""
+"""FiLM and the gate change nothing until they have learned to."""
 
 import torch
 
-from saliency.model.guidance import FiLM
+from saliency.model.guidance import FiLM, SpatialGate
 
 
 def features() -> torch.Tensor:
@@ -35,3 +35,19 @@ def test_each_row_is_modulated_by_its_own_embedding():
     x = features()
     modulated = film(x, torch.tensor([[0.0], [5.0]]))
     torch.testing.assert_close(modulated - x, torch.tensor([0.0, 5.0])[:, None, None, None] + 0 * x)
+
+
+def test_a_gate_starts_as_the_identity():
+    x = features()
+    assert torch.equal(SpatialGate(3)(x, torch.rand(2, 3, 3, 5)), x)
+
+
+def test_a_gate_scales_all_channels_of_a_place_alike():
+    gate = SpatialGate(1)
+    torch.nn.init.constant_(gate.mix.weight.detach(), 1.0)
+    maps = torch.zeros(2, 1, 3, 5)
+    maps[:, :, 1, 2] = 100.0  # tanh is 1 there and 0 elsewhere
+    expected = torch.ones(3, 5)
+    expected[1, 2] = 2.0
+    x = features()
+    torch.testing.assert_close(gate(x, maps), x * expected)

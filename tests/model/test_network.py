@@ -255,3 +255,70 @@ def test_only_a_share_of_the_aesthetic_gradient_reaches_the_encoder(share):
         return torch.cat([g.flatten() for g in gradients])
 
     torch.testing.assert_close(encoder_gradient(share), share * encoder_gradient(1.0))
+
+
+GATED = replace(TINY, guidance_form="gate")
+ATTENDING = replace(TINY, guidance=False, score_attention=True)
+
+
+def opened(architecture: Architecture) -> SaliencyNetwork:
+    """Build a network whose gates and score attention have left their start at 0."""
+    torch.manual_seed(0)
+    network = SaliencyNetwork(architecture).eval()
+    for name, parameter in network.named_parameters():
+        if ".gate.mix." in name or ".attended." in name:
+            torch.nn.init.normal_(parameter)
+    return network
+
+
+def test_a_gate_lets_the_aesthetic_head_move_the_density():
+    assert not torch.allclose(*density_after_new_aesthetics(opened(GATED)))
+
+
+def test_a_gated_network_has_no_film():
+    names = [name for name, _ in SaliencyNetwork(GATED).named_parameters()]
+    assert not [name for name in names if "film" in name]
+
+
+def test_a_gate_needs_heads_that_read_the_same_stages():
+    with pytest.raises(ConfigError, match="same stages"):
+        SaliencyNetwork(replace(GATED, aesthetic_strides=(16, 32)))
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_stopping_the_guidance_gradient_keeps_a_gate_from_the_encoder_alone(stop):
+    network = opened(replace(GATED, stop_guidance_gradient=stop))
+    features = [f.requires_grad_() for f in network.encoder(images())]
+    maps = network.aesthetics.activation_maps(
+        [features[i] for i in network.aesthetic_stages], stop_gradient=stop
+    )
+    maps[0].sum().backward()
+    assert network.aesthetics.embedding.weight.grad is not None
+    assert (network.encoder.body.conv_stem.weight.grad is None) == stop
+
+
+def test_score_attention_starts_at_nothing():
+    torch.manual_seed(0)
+    plain = SaliencyNetwork(replace(TINY, guidance=False)).eval()
+    attending = SaliencyNetwork(ATTENDING).eval()
+    attending.load_state_dict(plain.state_dict(), strict=False)
+    assert torch.equal(attending(images()).score_logits, plain(images()).score_logits)
+
+
+def test_score_attention_reads_where_the_density_is():
+    network = opened(ATTENDING)
+    before = network(images()).score_logits
+    for parameter in network.decoder.parameters():
+        torch.nn.init.normal_(parameter)
+    assert not torch.allclose(before, network(images()).score_logits)
+
+
+def test_the_score_does_not_train_the_density_that_it_is_read_by():
+    network = opened(ATTENDING)
+    network(images()).score_logits.sum().backward()
+    assert all(p.grad is None for p in network.decoder.parameters())
+
+
+def test_score_attention_needs_both_heads():
+    with pytest.raises(ConfigError, match="`score_attention` needs both heads"):
+        replace(SALIENCY_ONLY, score_attention=True)

@@ -184,3 +184,14 @@ def test_two_sets_of_one_name_are_an_error(tmp_path):
 
 def test_every_choice_of_the_network_can_be_made_in_a_config():
     assert set(Architecture.__dataclass_fields__) - {"datasets"} <= set(ModelConfig.model_fields)
+
+
+def test_a_set_can_be_called_by_its_name(recipe):
+    assert load_config(recipe, ["data.sets.own.low=2"]).data.sets[1].low == 2
+
+
+def test_checkpoints_in_a_recipe_are_beside_it(recipe):
+    overrides = ["data.sets.own.teacher=t.safetensors", "model.encoder_start=/runs/s.safetensors"]
+    config = load_config(recipe, overrides)
+    assert config.data.sets[1].teacher == recipe.parent / "t.safetensors"
+    assert config.model.encoder_start == Path("/runs/s.safetensors")

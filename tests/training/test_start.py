@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from saliency.checkpoint import Card, Checkpoint
+from saliency.checkpoint import Card, Checkpoint, load_checkpoint
 from saliency.datasets import DrawnDataset
+from saliency.errors import ConfigError
 from saliency.metrics import plcc
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
-from saliency.training.start import fit_aesthetics
+from saliency.training.start import fit_aesthetics, start_encoder
 from saliency.types import SCORES
 
 CPU = torch.device("cpu")
@@ -30,3 +31,16 @@ def test_the_fitted_head_knows_its_training_images(network):
     assert (
         plcc(np.array(predicted), np.array([s.score_distribution @ SCORES for s in samples])) > 0.9
     )
+
+
+def test_an_encoder_starts_from_another_checkpoints(network, tiny_weights):
+    start_encoder(network, tiny_weights)
+    mine, its = network.state_dict(), load_checkpoint(tiny_weights).network.state_dict()
+    encoders = [name for name in mine if name.startswith("encoder.")]
+    assert all(torch.equal(mine[name], its[name]) for name in encoders)
+
+
+def test_another_encoder_is_refused(tiny_weights):
+    network = SaliencyNetwork(Architecture("test_convnext", decoder_channels=16))
+    with pytest.raises(ConfigError, match=r"test_convnext.*Found test_efficientnet"):
+        start_encoder(network, tiny_weights)

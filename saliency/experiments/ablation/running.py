@@ -120,7 +120,11 @@ def run_study(
                 running[future] = time.monotonic()
             if not running:
                 return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            try:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt:  # the terminal told the runs, too: they save and end
+                stopped = True
+                continue
             for future in done:
                 durations.append(time.monotonic() - running.pop(future))
                 ending = future.result()

@@ -1,0 +1,121 @@
+"""A study's findings as one HTML page that works from disk: answers, tables, charts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+
+from jinja2 import Environment, PackageLoader
+
+from saliency.experiments.ablation.compare import METRICS, SCORE_METRIC, Answer, Estimate
+from saliency.experiments.ablation.findings import ArmFindings, Findings
+from saliency.experiments.svg import IntervalRow, Series, interval_chart, scatter_chart
+from saliency.files import write_atomically
+
+DECIDING = {"CC": "saliency", SCORE_METRIC: "aesthetics"}
+"""The metric that decides each task."""
+
+
+def write_page(findings: Findings, path: Path) -> None:
+    """Write the page, atomically."""
+    environment = Environment(
+        loader=PackageLoader("saliency.experiments.ablation", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["interval"] = _interval
+    text = environment.get_template("report.html").render(
+        findings=findings,
+        metrics=[m for m in METRICS if any(m in arm.metrics for arm in findings.arms)],
+        charts=[chart for metric in DECIDING for chart in _charts(findings, metric)],
+        pareto=_pareto(findings.arms),
+        log_rows=[(arm.name, _logged(arm)) for arm in findings.arms],
+        logged=_logged_names(findings.arms),
+    )
+    write_atomically(path, text.encode())
+
+
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    low, high = estimate.interval
+    return f"{estimate.value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _charts(findings: Findings, metric: str) -> list[str]:
+    """Return the differences and the levels of one metric, where there are any."""
+    charts = []
+    differences = [
+        IntervalRow(_name(answer), found.value, *found.interval)
+        for answer in findings.answers
+        if (found := answer.differences.get(metric)) is not None
+    ]
+    if differences:
+        charts.append(
+            interval_chart(
+                differences,
+                title=f"{DECIDING[metric].capitalize()}: differences between arms",
+                x_label=f"difference in {metric}, 95 % interval; right of 0 is better",
+                zero=True,
+            )
+        )
+    levels = [
+        IntervalRow(arm.name, arm.metrics[metric].value, *arm.metrics[metric].interval)
+        for arm in findings.arms
+        if metric in arm.metrics
+    ]
+    if levels:
+        charts.append(
+            interval_chart(
+                levels,
+                title=f"{DECIDING[metric].capitalize()}: every arm by itself",
+                x_label=f"{metric}, 95 % interval; arms share images, so see the differences above",
+            )
+        )
+    return charts
+
+
+def _name(answer: Answer) -> str:
+    return f"{answer.arm} – {answer.against}"
+
+
+def _pareto(arms: list[ArmFindings]) -> str | None:
+    """Return every run of the arms with both tasks as a point, or None without such arms."""
+    both = [arm for arm in arms if all(metric in arm.metrics for metric in DECIDING)]
+    if not both:
+        return None
+    # Folds differ in how hard they are: each point is shown against its fold's mean.
+    fold_means = {
+        metric: {
+            fold: fmean(r.metrics[metric] for arm in both for r in arm.runs if r.fold == fold)
+            for fold in {r.fold for arm in both for r in arm.runs}
+        }
+        for metric in DECIDING
+    }
+    series = [
+        Series(
+            arm.name,
+            [r.metrics["CC"] - fold_means["CC"][r.fold] for r in arm.runs],
+            [r.metrics[SCORE_METRIC] - fold_means[SCORE_METRIC][r.fold] for r in arm.runs],
+        )
+        for arm in both
+    ]
+    return scatter_chart(
+        series,
+        title="Saliency against aesthetics, every run a point; upper right is better",
+        x_label="CC minus the fold's mean over arms",
+        y_label=f"{SCORE_METRIC} minus the fold's mean",
+    )
+
+
+def _logged_names(arms: list[ArmFindings]) -> list[str]:
+    """Return what training logged that a reader may want: weights, cosines, losses, gaps."""
+    wanted = ("share/", "cosine/", "loss/")
+    names = dict.fromkeys(name for arm in arms for name in arm.train if name.startswith(wanted))
+    gaps = dict.fromkeys(f"gap/{task}" for arm in arms for task in arm.gap)
+    return [*names, *gaps]
+
+
+def _logged(arm: ArmFindings) -> dict[str, float]:
+    return arm.train | {f"gap/{task}": gap for task, gap in arm.gap.items()}

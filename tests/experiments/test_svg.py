@@ -1,0 +1,74 @@
+"""Charts are well-formed, and put values where the axis says."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from saliency.experiments.svg import (
+    PALETTE,
+    IntervalRow,
+    Series,
+    interval_chart,
+    line_chart,
+    scatter_chart,
+)
+
+LABELS = {"title": "T <&>", "x_label": "x", "y_label": "y"}
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def parse(chart: str) -> ET.Element:
+    return ET.fromstring(chart)  # noqa: S314
+
+
+def texts(chart: str) -> list[str]:
+    return [element.text for element in parse(chart).iter(f"{SVG}text")]
+
+
+@pytest.mark.parametrize("chart", [line_chart, scatter_chart])
+@pytest.mark.parametrize("points", [[], [1.0], [1.0, 2.0, float("nan")], [3.0, 3.0, 3.0]])
+def test_any_points_give_a_well_formed_chart(chart, points):
+    drawn = chart([Series("a & b", range(len(points)), points)], **LABELS)
+    assert "a & b" in texts(drawn)
+
+
+def test_a_line_goes_through_its_finite_points():
+    chart = line_chart([Series("a", [0, 1, 2], [1.0, float("inf"), 2.0])], **LABELS)
+    (line,) = parse(chart).iter(f"{SVG}polyline")
+    assert len(line.get("points").split()) == 2
+
+
+def test_higher_values_are_higher_up():
+    chart = line_chart([Series("a", [0, 1], [1.0, 2.0])], **LABELS)
+    (line,) = parse(chart).iter(f"{SVG}polyline")
+    low, high = (float(point.split(",")[1]) for point in line.get("points").split())
+    assert high < low
+
+
+def test_equal_factors_are_equally_far_apart_on_a_logarithmic_axis():
+    chart = line_chart([Series("a", [0, 1, 2], [1.0, 10.0, 100.0])], log_y=True, **LABELS)
+    (line,) = parse(chart).iter(f"{SVG}polyline")
+    a, b, c = (float(point.split(",")[1]) for point in line.get("points").split())
+    assert a - b == pytest.approx(b - c, abs=0.2)
+
+
+def test_series_beyond_the_palette_look_different():
+    many = [Series(str(n), [0, 1], [n, n]) for n in range(3 * len(PALETTE))]
+    lines = parse(line_chart(many, **LABELS)).iter(f"{SVG}polyline")
+    looks = {(line.get("stroke"), line.get("stroke-dasharray")) for line in lines}
+    assert len(looks) == len(many)
+
+
+def test_an_interval_reaches_from_low_to_high_around_its_value():
+    chart = interval_chart([IntervalRow("a", 2.0, 1.0, 4.0)], title="T", x_label="x")
+    root = parse(chart)
+    (circle,) = root.iter(f"{SVG}circle")
+    bar = next(line for line in root.iter(f"{SVG}line") if line.get("stroke-width"))
+    low, value, high = float(bar.get("x1")), float(circle.get("cx")), float(bar.get("x2"))
+    assert (high - low) / (value - low) == pytest.approx(3, abs=0.01)
+
+
+def test_zero_is_on_the_axis_when_asked():
+    rows = [IntervalRow("a", 2.0, 1.0, 4.0)]
+    assert "0" in texts(interval_chart(rows, title="T", x_label="x", zero=True))
+    assert "0" not in texts(interval_chart(rows, title="T", x_label="x"))

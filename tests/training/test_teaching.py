@@ -1,0 +1,95 @@
+"""Labels by a teacher, and ratings that changed places."""
+
+import numpy as np
+import pytest
+import torch
+
+from saliency.checkpoint import Card, Checkpoint, save_checkpoint
+from saliency.datasets import DrawnDataset
+from saliency.errors import ConfigError
+from saliency.metrics import cc
+from saliency.model import Architecture, SaliencyNetwork
+from saliency.predictor import Predictor
+from saliency.preprocessing import Preprocessing
+from saliency.training.teaching import ShuffledRatings, TaughtDataset
+from saliency.types import SCORES, Sample
+
+CPU = torch.device("cpu")
+
+
+class RatedOnly:
+    """Drawn rated images without their fixations, as photos with ratings have none."""
+
+    def __init__(self, count: int = 6) -> None:
+        self._drawn = DrawnDataset(count, 0, rated=True)
+        self.name, self.ids = self._drawn.name, self._drawn.ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        drawn = self._drawn[index]
+        return Sample(
+            drawn.image, self.name, drawn.image_id, score_distribution=drawn.score_distribution
+        )
+
+
+@pytest.fixture
+def scoreless_weights(tmp_path):
+    """A checkpoint without an aesthetic head."""
+    torch.manual_seed(0)
+    architecture = Architecture(
+        "test_efficientnet", decoder_channels=16, aesthetics=False, guidance=False
+    )
+    network = SaliencyNetwork(architecture)
+    path = tmp_path / "saliency.safetensors"
+    preprocessing = Preprocessing(64, 96, network.encoder.mean, network.encoder.std)
+    save_checkpoint(path, Checkpoint(network, preprocessing, Card()))
+    return path
+
+
+def test_rated_images_get_the_teachers_density(tiny_weights):
+    taught = TaughtDataset(RatedOnly(), tiny_weights, CPU)
+    sample = taught[2]
+    predicted = Predictor.load(tiny_weights, "cpu").predict(sample.image).density
+    assert sample.density.shape == sample.image.shape[:2]
+    assert sample.density.sum() == pytest.approx(1, abs=1e-4)
+    assert cc(sample.density, predicted) > 0.99
+
+
+def test_rated_images_keep_their_own_ratings(tiny_weights):
+    rated = RatedOnly()
+    taught = TaughtDataset(rated, tiny_weights, CPU)
+    np.testing.assert_array_equal(taught[2].score_distribution, rated[2].score_distribution)
+    assert not taught[2].score_is_taught
+
+
+def test_images_with_fixations_get_the_teachers_score(tiny_weights):
+    taught = TaughtDataset(DrawnDataset(4, 0), tiny_weights, CPU)
+    predicted = Predictor.load(tiny_weights, "cpu").predict(taught[1].image)
+    np.testing.assert_allclose(
+        taught[1].score_distribution, predicted.score_distribution, atol=1e-5
+    )
+    assert taught[1].score_is_taught
+
+
+def test_a_teacher_without_the_head_is_refused(scoreless_weights):
+    with pytest.raises(ConfigError, match="a head for what it lacks"):
+        TaughtDataset(DrawnDataset(4, 0), scoreless_weights, CPU)
+
+
+def test_shuffled_ratings_are_the_same_ratings_of_other_images():
+    rated = RatedOnly(30)
+    shuffled = ShuffledRatings(rated, 0)
+
+    def scores(dataset):
+        return [float(dataset[i].score_distribution @ SCORES) for i in range(len(dataset))]
+
+    assert scores(shuffled) != scores(rated)
+    assert sorted(scores(shuffled)) == sorted(scores(rated))
+
+
+def test_another_seed_shuffles_otherwise():
+    rated = RatedOnly(30)
+    first, second = (ShuffledRatings(rated, seed)[0].score_distribution for seed in (0, 1))
+    assert not np.array_equal(first, second)
