@@ -91,7 +91,7 @@ def test_an_unknown_arm_is_refused_with_the_known_ones(study_path):
         Study.load(study_path).arm("placebo")
 
 
-@pytest.mark.parametrize("name", ["guidance"])
+@pytest.mark.parametrize("name", ["guidance", "strategies", "depth"])
 def test_the_studies_in_the_repository_are_whole(name):
     path = Path(__file__).parents[3] / f"data/recipes/studies/{name}.toml"
     assert Study.load(path).file.comparisons
