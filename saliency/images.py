@@ -47,7 +47,12 @@ MAX_SCANS = 100
 """Passes over a progressive JPEG; encoders write about ten."""
 
 
-def read_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
+def read_image(
+    source: ImageSource,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    min_side_px: int | None = None,
+) -> NDArray[np.uint8]:
     """Read a photo as people see it: upright, RGB, eight bits.
 
     Reads JPEG, PNG, WebP, TIFF, BMP, GIF and, with the extra `heic`, HEIC; of several frames or
@@ -62,6 +67,8 @@ def read_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> 
     Args:
         source: The photo. An array is taken as upright RGB and not copied if it is contiguous.
         limits: Largest file and largest picture to accept.
+        min_side_px: A JPEG may come at a half, a quarter or an eighth of its size, which is
+            decoded faster, as long as its shorter side keeps this many pixels. None: whole.
 
     Returns:
         (H, W, 3) uint8, contiguous.
@@ -75,11 +82,12 @@ def read_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> 
         case np.ndarray():
             return _check_array(source, limits)
         case Image.Image():
-            return _decode(source, "the given image", limits)
+            return _decode(source, "the given image", limits, None)  # its pixels may be there
         case bytes():
-            return _read_bytes(source, "the given bytes", limits)
+            return _read_bytes(source, "the given bytes", limits, min_side_px)
         case str() | os.PathLike():
-            return _read_bytes(_read_file(source, limits), os.fspath(source), limits)
+            data = _read_file(source, limits)
+            return _read_bytes(data, os.fspath(source), limits, min_side_px)
     raise ImageError(
         f"An image should be a path, bytes, a PIL image or an array. Found {type(source).__name__}."
     )
@@ -108,7 +116,9 @@ def _read_file(path: str | os.PathLike[str], limits: ImageLimits) -> bytes:
         raise ImageError(f"{path} cannot be read: {error}.") from error
 
 
-def _read_bytes(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint8]:
+def _read_bytes(
+    data: bytes, name: str, limits: ImageLimits, min_side_px: int | None
+) -> NDArray[np.uint8]:
     if not data:
         raise ImageDecodeError(f"{name} is empty: 0 bytes.")
     _check_bytes(len(data), name, limits)
@@ -117,7 +127,7 @@ def _read_bytes(data: bytes, name: str, limits: ImageLimits) -> NDArray[np.uint8
         _check_scans(data, name)
     with _one_error(name):
         image = reader(BytesIO(data))  # reads the header only
-    return _decode(image, name, limits)
+    return _decode(image, name, limits, min_side_px)
 
 
 # A marker with a length after it, or the end of the image (D9).
@@ -182,9 +192,13 @@ def _import_heic_reader(name: str) -> type[ImageFile]:
     return reader
 
 
-def _decode(image: Image.Image, name: str, limits: ImageLimits) -> NDArray[np.uint8]:
+def _decode(
+    image: Image.Image, name: str, limits: ImageLimits, min_side_px: int | None
+) -> NDArray[np.uint8]:
     _check_pixels((image.height, image.width), name, limits)
     with _one_error(name):
+        if min_side_px is not None:
+            image.draft(None, (min_side_px, min_side_px))  # does nothing but in a JPEG
         image.load()
         # Only now: TIFF is turned by Pillow while it loads, PNG may hold EXIF after the pixels.
         turn = _TURNS.get(_read_orientation(image))

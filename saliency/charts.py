@@ -1,4 +1,4 @@
-"""Charts as SVG text, for pages that work from disk: lines, points, and intervals on a row each.
+"""Charts as SVG text, for pages that work from disk: lines, points, intervals, histograms.
 
 Text and axes take the page's own colour, so that a chart reads on light and on dark ground.
 """
@@ -143,6 +143,62 @@ def interval_chart(
         f'<text x="{middle:.1f}" y="{bottom + 34}" text-anchor="middle">{escape(x_label)}</text>'
     )
     return _svg(title, parts, width, bottom + MARGIN_BOTTOM)
+
+
+def histogram(
+    values: Sequence[float],
+    *,
+    title: str,
+    x_label: str,
+    low: float,
+    high: float,
+    bins: int = 20,
+    width: int = 340,
+    height: int = 200,
+) -> str:
+    """Return how many values lie in each of equal bins, as one `<svg>` element.
+
+    Args:
+        values: All within `low` and `high`; those outside count in the outermost bins.
+        title: Above the chart, and its name for screen readers.
+        x_label: Below the axis.
+        low: Where the first bin begins.
+        high: Where the last bin ends.
+        bins: How many.
+        width: Pixels.
+        height: Pixels.
+    """
+    counts = [0] * bins
+    for value in values:
+        if math.isfinite(value):
+            counts[min(max(int((value - low) / (high - low) * bins), 0), bins - 1)] += 1
+    left, right, bottom = 40, width - MARGIN_RIGHT, height - MARGIN_BOTTOM
+    to_x = _Scale(low, high, left, right)
+    to_y = _Scale(0, max(counts) or 1, bottom, MARGIN_TOP)
+    parts = [
+        f'<line class="grid" x1="{left}" x2="{right}" y1="{to_y(t):.1f}" y2="{to_y(t):.1f}"/>'
+        f'<text x="{left - 6}" y="{to_y(t) + 4:.1f}" text-anchor="end">{_number(t)}</text>'
+        for t in to_y.ticks()
+        if t == int(t)
+    ]
+    bar = (right - left) / bins
+    for number, count in enumerate(counts):
+        begin = low + number * (high - low) / bins
+        said = f"{begin:.4g} to {begin + (high - low) / bins:.4g}: {count}"
+        parts.append(
+            f'<rect x="{left + number * bar + 0.5:.1f}" y="{to_y(count):.1f}" '
+            f'width="{bar - 1:.1f}" height="{bottom - to_y(count):.1f}" fill="{PALETTE[0]}">'
+            f"<title>{said}</title></rect>"
+        )
+    parts += [
+        f'<text x="{to_x(t):.1f}" y="{bottom + 16}" text-anchor="middle">{_number(t)}</text>'
+        for t in to_x.ticks()
+    ]
+    parts.append(
+        f'<text x="{(left + right) / 2}" y="{bottom + 34}" text-anchor="middle">'
+        f"{escape(x_label)}</text>"
+    )
+    return _svg(title, parts, width, height)
 
 
 @dataclass(frozen=True)

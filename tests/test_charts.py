@@ -4,10 +4,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from saliency.experiments.svg import (
+from saliency.charts import (
     PALETTE,
     IntervalRow,
     Series,
+    histogram,
     interval_chart,
     line_chart,
     scatter_chart,
@@ -72,3 +73,21 @@ def test_zero_is_on_the_axis_when_asked():
     rows = [IntervalRow("a", 2.0, 1.0, 4.0)]
     assert "0" in texts(interval_chart(rows, title="T", x_label="x", zero=True))
     assert "0" not in texts(interval_chart(rows, title="T", x_label="x"))
+
+
+def test_bars_are_as_high_as_there_are_values():
+    chart = histogram([1.1, 1.2, 9.9], title="T", x_label="x", low=1, high=10, bins=9)
+    heights = [float(bar.get("height")) for bar in parse(chart).iter(f"{SVG}rect")]
+    assert heights[0] == pytest.approx(2 * heights[8])
+    assert sum(h > 0 for h in heights) == 2
+
+
+def test_values_outside_count_at_the_ends():
+    chart = histogram([-5.0, 99.0], title="T", x_label="x", low=1, high=10, bins=3)
+    heights = [float(bar.get("height")) for bar in parse(chart).iter(f"{SVG}rect")]
+    assert [h > 0 for h in heights] == [True, False, True]
+
+
+def test_no_values_give_a_chart_without_bars():
+    chart = histogram([], title="T", x_label="x", low=0, high=1)
+    assert all(float(bar.get("height")) == 0 for bar in parse(chart).iter(f"{SVG}rect"))
