@@ -36,6 +36,10 @@ def ablation(
     arms: Annotated[
         list[str] | None, typer.Option("--arm", help="Run this arm only; may be repeated.")
     ] = None,
+    results_path: Annotated[
+        Path | None,
+        typer.Option("--results", help="A runs.jsonl.xz: what is in it is not run again."),
+    ] = None,
     hours: Annotated[
         float | None, typer.Option(min=0, help="Start no run that would end later than this.")
     ] = None,
@@ -48,7 +52,7 @@ def ablation(
 
     Repetitions are run one after the other through all arms, so an interrupted or timed study
     compares all arms already, with fewer repetitions. The same command goes on. With everything
-    done it only writes results.json and report.html again.
+    done it only writes report.html, results.json and runs.jsonl.xz again.
 
     **Examples:**
 
@@ -58,14 +62,17 @@ def ablation(
     """
     with training_extra("experiment"):
         from saliency.experiments.ablation.findings import find
+        from saliency.experiments.ablation.measure import PACKED, pack, unpack
         from saliency.experiments.ablation.page import write_page
-        from saliency.experiments.ablation.running import finished, run_study
+        from saliency.experiments.ablation.running import bring_in, finished, run_study
         from saliency.experiments.ablation.study import Study
         from saliency.training.data import find_data_root
 
     study = Study.load(study_path)
     for name in arms or ():
         study.arm(name)  # now, not after hours
+    if results_path is not None:
+        bring_in(unpack(results_path), out_dir)
     first = next(study.runs())
     root = find_data_root(study.config(first, out_dir).data, data_root)
     done, total = len(finished(study, out_dir)), len(list(study.runs()))
@@ -97,6 +104,7 @@ def ablation(
     if results:
         findings = find(study, results)
         findings.save(out_dir / "results.json")
+        pack(results, out_dir / PACKED)
         write_page(findings, out_dir / "report.html")
         _show(findings)
         stdout.print(f"{out_dir / 'report.html'}", highlight=False, soft_wrap=True)

@@ -1,8 +1,6 @@
 """The page in a real browser, against a real server with the released weights."""
 
 import json
-import os
-import shutil
 from base64 import b64decode
 from collections.abc import Iterator
 from io import BytesIO
@@ -17,43 +15,13 @@ from PIL import Image
 from skimage import data as photos
 
 try:
-    from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-except ImportError:
-    sync_playwright = None
+    from playwright.sync_api import Browser, Locator, Page, expect
+except ImportError:  # the fixture `browser` says how to get it
+    expect = None
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-MISSING = [
-    *(["pip install playwright"] if sync_playwright is None else []),
-    *(["apt-get install chromium (or set CHROMIUM=/path/to/it)"] if CHROMIUM is None else []),
-]
-if MISSING:
-    reason = f"The page is tested in a browser, which is not here: {', '.join(MISSING)}."
-    if os.environ.get("SALIENCY_REQUIRE_BROWSER") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason, allow_module_level=True)
-
-# Chromium's own housekeeping would ask hosts on the Internet.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE_MS = 60_000  # one busy core predicts in seconds
 VIEWS = ("overlay", "heat", "fog", "focal")
 PANELS = ("result", "boxes", "crops", "compare")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    # Not for the whole session: while it runs, no other test could start an event loop.
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Faults(list[str]):

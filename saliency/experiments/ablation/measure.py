@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import lzma
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from saliency.errors import SaliencyError
 from saliency.evaluation import PredictsMany, measure_map, predict_set
 from saliency.files import write_atomically
 from saliency.training.data import LabelledSets, groups_of
 from saliency.types import SCORES
 
-RESULT = "result.json"
+RESULT, PACKED = "result.json", "runs.jsonl.xz"
 
 DIGITS = 5
 """Of what is written: far below what images and seeds vary."""
@@ -67,14 +70,43 @@ class RunResult:
 
     def save(self, path: Path) -> None:
         """Write it as JSON, atomically."""
-        write_atomically(path, json.dumps(asdict(self)).encode())
+        write_atomically(path, self._to_json())
+
+    def _to_json(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
 
     @classmethod
     def load(cls, path: Path) -> RunResult:
         """Read what `save` wrote."""
-        values = json.loads(path.read_text("utf-8"))
+        return cls._from_json(path.read_bytes())
+
+    @classmethod
+    def _from_json(cls, text: bytes) -> RunResult:
+        values = json.loads(text)
         values["sets"] = {k: SetMeasures(**v) for k, v in values["sets"].items()}
         return cls(**values)
+
+
+def pack(results: Iterable[RunResult], path: Path) -> None:
+    """Write results into one compressed file, to keep or to go on with elsewhere."""
+    lines = b"\n".join(result._to_json() for result in results)
+    write_atomically(path, lzma.compress(lines, preset=9))
+
+
+def unpack(path: Path) -> list[RunResult]:
+    """Read what `pack` wrote.
+
+    Raises:
+        SaliencyError: It is no such file.
+    """
+    try:
+        lines = lzma.decompress(path.read_bytes()).splitlines()
+        return [RunResult._from_json(line) for line in lines]
+    except (OSError, EOFError, lzma.LZMAError, ValueError, KeyError, TypeError) as error:
+        raise SaliencyError(
+            f"Results should be a {PACKED} of `saliency experiment ablation`. "
+            f"Found {path}: {error}."
+        ) from error
 
 
 def measure(predictor: PredictsMany, sets: LabelledSets) -> dict[str, SetMeasures]:

@@ -7,9 +7,9 @@ from statistics import fmean
 
 from jinja2 import Environment, PackageLoader
 
+from saliency.charts import IntervalRow, Series, interval_chart, scatter_chart
 from saliency.experiments.ablation.compare import METRICS, SCORE_METRIC, Answer, Estimate
 from saliency.experiments.ablation.findings import ArmFindings, Findings
-from saliency.charts import IntervalRow, Series, interval_chart, scatter_chart
 from saliency.files import write_atomically
 
 DECIDING = {"CC": "saliency", SCORE_METRIC: "aesthetics"}

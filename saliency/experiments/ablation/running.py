@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import time
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,14 @@ def finished(study: Study, out_dir: Path) -> list[RunResult]:
             )
         results.append(result)
     return results
+
+
+def bring_in(results: Iterable[RunResult], out_dir: Path) -> None:
+    """Put results of elsewhere where the study looks for them; those that are there stay."""
+    for result in results:
+        path = Run(result.arm, result.repetition, result.fold).folder(out_dir) / RESULT
+        if not path.is_file():
+            result.save(path)
 
 
 def run_study(

@@ -3,8 +3,8 @@
 import pytest
 
 from saliency.errors import SaliencyError
-from saliency.experiments.ablation.measure import RESULT
-from saliency.experiments.ablation.running import finished, run_study
+from saliency.experiments.ablation.measure import RESULT, pack, unpack
+from saliency.experiments.ablation.running import bring_in, finished, run_study
 from saliency.experiments.ablation.study import Run, Study
 
 pytestmark = pytest.mark.slow
@@ -58,6 +58,20 @@ def test_an_arm_waits_for_the_one_that_it_needs(done):
     for arm in study.file.arms:
         for needed in arm.needs():
             assert order.index((needed, 0)) < order.index((arm.name, 0))
+
+
+def test_packed_results_are_not_run_again_elsewhere(done, tmp_path):
+    study, out, _ = done
+    pack(finished(study, out), tmp_path / "runs.jsonl.xz")
+    bring_in(unpack(tmp_path / "runs.jsonl.xz"), tmp_path)
+    assert finished(study, tmp_path) == finished(study, out)
+    assert list(run_study(study, tmp_path, None)) == []
+
+
+def test_a_foreign_file_is_no_packed_results(tmp_path):
+    (tmp_path / "other").write_bytes(b"other")
+    with pytest.raises(SaliencyError, match=r"runs\.jsonl\.xz"):
+        unpack(tmp_path / "other")
 
 
 def test_results_of_other_values_are_refused(done, study_path):

@@ -1,0 +1,66 @@
+"""A study by the command line: trained, told, written, gone on with."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+RECIPE = """
+[data]
+height = 32
+width = 32
+sets = [
+    { name = "drawn", layout = "drawn", count = 12 },
+    { name = "rated", layout = "drawn", count = 12, rated = true },
+]
+[model]
+encoder = "test_efficientnet"
+pretrained = false
+decoder_channels = 16
+[train]
+epochs = 1
+warmup_steps = 1
+"""
+
+STUDY = """
+about = "Small"
+base = "recipe.toml"
+repetitions = 1
+folds = [1]
+[[arms]]
+name = "alone"
+about = "one task"
+overrides = { "model.aesthetics" = false, "model.guidance" = false }
+[[arms]]
+name = "guided"
+about = "both"
+[[comparisons]]
+question = "Does it help?"
+arm = "guided"
+against = "alone"
+"""
+
+
+def test_a_study_is_run_told_and_gone_on_with(saliency_process, tmp_path):
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    (tmp_path / "study.toml").write_text(STUDY)
+    command = ("experiment", "ablation", tmp_path / "study.toml", "-o", tmp_path / "out")
+
+    first = saliency_process(*command, "--arm", "alone")
+    assert first.code == 0, first.err
+    assert "not measured yet" in first.out
+
+    second = saliency_process(*command)
+    assert second.code == 0, second.err
+    assert "1 of 2 runs are done" in second.err
+    assert "Does it help?" in second.out
+    assert "saliency:" in second.out
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        "report.html",
+        "results.json",
+        "runs",
+        "runs.jsonl.xz",
+    }
+
+    wrong = saliency_process(*command, "--arm", "other")
+    assert wrong.code == 1
+    assert "Found 'other'" in wrong.err
