@@ -60,6 +60,36 @@ def test_series_beyond_the_palette_look_different():
     assert len(looks) == len(many)
 
 
+def test_points_beyond_the_palette_look_different():
+    many = [Series(str(n), [n], [n]) for n in range(3 * len(PALETTE))]
+    drawn = scatter_chart(many, **LABELS)
+    marks = [m for m in parse(drawn).iter(f"{SVG}g") if m.find(f"{SVG}title") is not None]
+    looks = {(mark[0].tag, mark[0].get("fill")) for mark in marks}
+    assert len(looks) == len(marks) == len(many)
+
+
+def test_a_lines_legend_shows_its_dash():
+    many = [Series(str(n), [0, 1], [n, n]) for n in range(len(PALETTE) + 1)]
+    root = parse(line_chart(many, **LABELS))
+    *_, line = root.iter(f"{SVG}polyline")
+    *_, sign = root.iter(f"{SVG}path")
+    look = ("stroke", "stroke-dasharray")
+    assert [sign.get(key) for key in look] == [line.get(key) for key in look]
+
+
+def relative_luminance(color: str) -> float:
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("color", PALETTE)
+def test_every_colour_is_seen_on_light_and_on_dark_ground(color):
+    own, white, dark = (relative_luminance(c) + 0.05 for c in (color, "#ffffff", "#121212"))
+    assert white / own > 3
+    assert own / dark > 3
+
+
 def test_an_interval_reaches_from_low_to_high_around_its_value():
     chart = interval_chart([IntervalRow("a", 2.0, 1.0, 4.0)], title="T", x_label="x")
     root = parse(chart)

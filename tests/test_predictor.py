@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from saliency.backends import NetworkOutput
 from saliency.checkpoint import Card, Checkpoint, save_checkpoint
 from saliency.errors import CheckpointError, DeviceError, ImageError
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.predictor import Predictor, to_prediction
 from saliency.preprocessing import Preprocessing
-from saliency.types import SCORES, Output, Prediction
+from saliency.types import SCORES, Prediction
 
 ARCHITECTURE = Architecture("test_efficientnet", decoder_channels=16, datasets=("osie",))
 SALIENCY_ONLY = replace(ARCHITECTURE, aesthetics=False, guidance=False)
@@ -87,29 +88,29 @@ class TestDensity:
 
 
 def test_a_density_is_where_the_network_put_it():
-    log_density = torch.full((1, 64, 96), -20.0)
+    log_density = np.full((1, 64, 96), -20.0, np.float32)
     log_density[0, 16:20, 72:76] = 0.0
-    density = to_prediction(Output(log_density, None), 0, (640, 960)).density
+    density = to_prediction(NetworkOutput(log_density, None), 0, (640, 960)).density
     row, column = np.unravel_index(density.argmax(), density.shape)
     assert 160 <= row < 200
     assert 720 <= column < 760
 
 
 def test_a_density_keeps_its_mass_where_the_photo_is_smaller():
-    log_density = torch.full((1, 64, 96), -20.0)
+    log_density = np.full((1, 64, 96), -20.0, np.float32)
     log_density[0, 33, 1] = 0.0  # one pixel, which sampling alone would miss
-    density = to_prediction(Output(log_density, None), 0, (8, 12)).density
+    density = to_prediction(NetworkOutput(log_density, None), 0, (8, 12)).density
     assert density[4, 0] > 0.99
 
 
 def test_the_row_asked_for_is_the_row_returned():
-    logits = torch.full((2, 10), -50.0)
+    logits = np.full((2, 10), -50.0, np.float32)
     logits[0, 2] = logits[1, 8] = 50.0
-    assert to_prediction(Output(None, logits), 1, (4, 6)).score == pytest.approx(9)
+    assert to_prediction(NetworkOutput(None, logits), 1, (4, 6)).score == pytest.approx(9)
 
 
 def test_flat_score_logits_by_hand():
-    prediction = to_prediction(Output(None, torch.zeros(1, 10)), 0, (4, 6))
+    prediction = to_prediction(NetworkOutput(None, np.zeros((1, 10), np.float32)), 0, (4, 6))
     assert prediction.score == pytest.approx(5.5)
     assert prediction.score_std == pytest.approx(8.25**0.5)
 

@@ -51,7 +51,7 @@ def test_the_file_says_what_it_is(predictor):
     assert card.license == "Apache-2.0"
     assert card.data
     assert card.metrics
-    assert card.config["model"]["encoder"] == predictor.network.architecture.encoder
+    assert card.config["model"]["encoder"] == predictor.architecture["encoder"]
 
 
 def test_the_file_names_no_folder_of_its_maker(predictor):

@@ -9,7 +9,19 @@ import typer
 
 from saliency import __version__
 from saliency.allocator import keep_freed_memory
-from saliency.cli import crop, evaluate, experiment, info, predict, regions, train
+from saliency.cli import (
+    calibrate,
+    compare,
+    crop,
+    evaluate,
+    experiment,
+    export,
+    info,
+    predict,
+    rank,
+    regions,
+    train,
+)
 from saliency.cli.console import stderr
 from saliency.errors import SaliencyError
 
@@ -24,8 +36,12 @@ app = typer.Typer(
 app.command("predict")(predict.predict)
 app.command("regions")(regions.regions)
 app.command("crop")(crop.crop)
+app.command("rank")(rank.rank)
+app.command("compare")(compare.compare_versions)
+app.command("calibrate")(calibrate.calibrate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("export")(export.export)
 app.command("info")(info.info)
 app.add_typer(experiment.app, name="experiment")
 

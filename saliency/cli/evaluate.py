@@ -12,7 +12,7 @@ from rich.table import Table
 
 from saliency.cli.console import progress_bar, stderr, stdout
 from saliency.cli.extras import training_extra
-from saliency.cli.options import BatchSize, DataRoot, Device, Overrides, Weights
+from saliency.cli.options import Backend, BatchSize, DataRoot, Device, Overrides, Weights
 from saliency.errors import ConfigError
 from saliency.evaluation import CenterBiasPredictor, PredictsMany, SetResult
 from saliency.evaluation import evaluate as evaluate_set
@@ -36,6 +36,7 @@ def evaluate(
     ] = True,
     weights: Weights = None,
     device: Device = "auto",
+    backend: Backend = "torch",  # the reference: numbers that do not depend on what is installed
     batch_size: BatchSize = BATCH_SIZE,
     as_json: Annotated[bool, typer.Option("--json", help="Numbers for programs.")] = False,
 ) -> None:
@@ -57,8 +58,8 @@ def evaluate(
     unknown = sorted(set(sets or ()) - set(names))
     if unknown:
         raise ConfigError(f"`--only` should be among {', '.join(names)}. Found {unknown[0]!r}.")
-    predictor = Predictor.load(weights, device)
-    stderr.print(f"device: {predictor.device}", highlight=False)
+    predictor = Predictor.load(weights, device, backend=backend)
+    stderr.print(predictor.describe(), highlight=False)
     results: dict[str, list[SetResult]] = {}
     with progress_bar() as bar:
         for set_config in config.data.sets:

@@ -10,6 +10,7 @@ from saliency.cli.ablation import ablation
 from saliency.cli.attention_and_beauty import attention_and_beauty
 from saliency.cli.console import progress_bar, stdout
 from saliency.cli.extras import training_extra
+from saliency.cli.gradnorm_toy import gradnorm_toy
 from saliency.cli.options import DataRoot
 
 app = typer.Typer(help="Questions asked of the data.", no_args_is_help=True)
@@ -22,6 +23,7 @@ def _root() -> None:
 
 app.command("ablation")(ablation)
 app.command("attention-and-beauty")(attention_and_beauty)
+app.command("gradnorm-toy")(gradnorm_toy)
 
 
 @app.command("beauty-ridge")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from saliency.backends import BackendName
+
 Weights = Annotated[
     Path | None,
     typer.Option("--weights", "-w", help="A checkpoint; the released one if not given."),
@@ -12,6 +14,14 @@ Weights = Annotated[
 Device = Annotated[
     str,
     typer.Option("--device", "-d", help="auto, cpu, cuda, cuda:N or mps; a GPU if there is one."),
+]
+Backend = Annotated[
+    BackendName,
+    typer.Option(
+        "--backend",
+        help="What computes the network; auto: the fastest that is installed and goes with the "
+        "weights (see `saliency export`) and the device.",
+    ),
 ]
 DataRoot = Annotated[
     Path | None,

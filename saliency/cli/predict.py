@@ -1,21 +1,56 @@
 """`saliency predict`: photos in, maps, overlays and scores out."""
 
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from saliency.batch import RECORDS_NAME, find_photos, predict_files
-from saliency.cli.console import progress_bar, stderr, stdout
-from saliency.cli.options import BatchSize, Device, Weights
+from saliency import __version__
+from saliency.batch import (
+    FAILURES_NAME,
+    Journal,
+    MapKind,
+    Outcome,
+    OverlayKind,
+    Photo,
+    Pictures,
+    TableFormat,
+    Watcher,
+    check_format,
+    find_files,
+    name_photos,
+    name_table,
+    predict_files,
+    to_fingerprint,
+    to_output_error,
+    write_failures,
+    write_table,
+)
+from saliency.checkpoint import released_weights, to_sha256
+from saliency.cli.options import Backend, Device, Weights
+from saliency.cli.progress import Progress, progress, say
+from saliency.cli.stopping import stop_requests
+from saliency.errors import ConfigError, SaliencyError
+from saliency.insights import AspectRatio
 from saliency.predictor import BATCH_SIZE, Predictor
+from saliency.rendering import OVERLAY_SIDE_PX
+
+POLL_S = 1.0
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 def predict(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS...", help="Photos, folders (searched at any depth) or globs."
+            metavar="PATHS...",
+            help="Photos, folders (searched at any depth), globs, or - for a list on stdin.",
         ),
     ],
     out_dir: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path(
@@ -23,48 +58,234 @@ def predict(
     ),
     weights: Weights = None,
     device: Device = "auto",
-    batch_size: BatchSize = BATCH_SIZE,
+    backend: Backend = "auto",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            "-b",
+            min=1,
+            help=f"Photos that are computed together; 1 on a processor, {BATCH_SIZE} on a GPU.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Photos (batches on a GPU) in work at a time; one a core."),
+    ] = None,
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", help="Of the table predictions.FORMAT.")
+    ] = "jsonl",
+    overlay: Annotated[
+        OverlayKind, typer.Option(help="Attention glowing on the photo; jpg is faster.")
+    ] = "png",
+    overlay_size: Annotated[
+        int, typer.Option(metavar="PX", min=1, help="Longer side of an overlay, at most.")
+    ] = OVERLAY_SIDE_PX,
+    saliency_map: Annotated[
+        MapKind,
+        typer.Option("--map", help="Peak 65535 or 255, or floats that sum to 1."),
+    ] = "png16",
+    map_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PX", min=1, help="Longer side of a map, at most; the photo's if not given."
+        ),
+    ] = None,
+    crops: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--crop", metavar="W:H", help="Also the best crop of this shape; repeatable; slower."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Skip what is done for this content, weights and options.")
+    ] = True,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with what arrives, until Ctrl-C.")
+    ] = False,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Also report.html: a gallery to sort and filter, charts."),
+    ] = False,
 ) -> None:
     """Predict where people look and how good each photo looks.
 
     For each photo: STEM.overlay.png (attention glowing on the photo), STEM.map.png (the saliency
-    map, 16 bits, peak = 65535) and a line of predictions.jsonl (score 1..10, its standard
-    deviation and distribution). A photo that cannot be read is named and skipped; the exit code
-    is 1 then.
+    map, 16 bits, peak = 65535) and a record in predictions.jsonl (score 1..10, its standard
+    deviation and distribution, focal points), in the layout of the folder. A photo that fails is
+    named, listed in failures.jsonl and skipped; the exit code is 1 then. Stopped by whatever, the
+    same command goes on.
 
-    **Example:** `saliency predict photos/ -o results`
+    **Example:** `saliency predict photos/ -o results --report`
     """
-    photos = find_photos(sources)
-    predictor = Predictor.load(weights, device)
-    stderr.print(f"device: {predictor.device}, photos: {len(photos)}", highlight=False)
-    failed = 0
-    with progress_bar() as bar:
-        task = bar.add_task("predicting", total=len(photos))
-        for outcome in predict_files(predictor, photos, out_dir, batch_size):
-            bar.advance(task)
-            if outcome.record is None:
-                failed += 1
-                stderr.print(
-                    f"skipped: {outcome.error}",
-                    style="yellow",
-                    highlight=False,
-                    markup=False,
-                    soft_wrap=True,
+    check_format(table_format)
+    shapes = tuple(dict.fromkeys(map(AspectRatio.parse, crops or ())))
+    pictures = Pictures(overlay, overlay_size, saliency_map, map_size, shapes)
+    if watch and "-" in sources:
+        raise ConfigError("`--watch` should have folders or globs to look at. Found a list, -.")
+    watcher = Watcher(sources) if watch else None
+    found = [] if watch else list(find_files(sources))
+    with stop_requests() as is_stopping:
+        workers = workers or os.cpu_count() or 1
+        threads = workers if workers > 1 else None
+        predictor = Predictor.load(weights, device, backend=backend, threads=threads)
+        on_cpu = predictor.device.type == "cpu"
+        made_by = to_fingerprint(
+            version=__version__,
+            weights=to_sha256(weights or released_weights()),
+            backend=predictor.backend.name,
+            precision=predictor.precision,
+            pictures=asdict(pictures),
+        )
+        try:
+            journal = Journal(out_dir, made_by, resume=resume)
+        except OSError as error:
+            raise to_output_error(out_dir, error) from error
+        with journal:
+            run = _Run(
+                predictor=predictor,
+                journal=journal,
+                pictures=pictures,
+                table_format=table_format,
+                batch_size=batch_size or (1 if on_cpu else BATCH_SIZE),
+                workers=workers,
+                is_stopping=is_stopping,
+                report=_settings(predictor, weights, pictures) if report else None,
+            )
+            if watcher is not None:
+                run.watch(watcher)
+            else:
+                run.predict(name_photos(found, journal.owners()))
+
+
+def _settings(predictor: Predictor, weights: Path | None, pictures: Pictures) -> dict[str, str]:
+    """Return what a report says of how its results were made."""
+    path = weights or released_weights()
+    options = ", ".join(f"{name} {value}" for name, value in asdict(pictures).items() if value)
+    return {
+        "Package": f"aesthetic-saliency {__version__}",
+        "Weights": f"{path.name}, SHA-256 {to_sha256(path)}",
+        "Device": f"{predictor.device}, {predictor.precision}",
+        "Pictures": options,
+        "Written": time.strftime("%Y-%m-%d %H:%M %Z"),
+    }
+
+
+@dataclass
+class _Run:
+    """One call of the command."""
+
+    predictor: Predictor
+    journal: Journal
+    pictures: Pictures
+    table_format: TableFormat
+    batch_size: int
+    workers: int
+    is_stopping: Callable[[], bool]
+    report: dict[str, str] | None
+    done: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    resumed: int = 0
+
+    def predict(self, photos: Sequence[Photo]) -> None:
+        """Predict photos that are there."""
+        say(f"{self.predictor.describe()}, photos: {len(photos)}")
+        rows = [photo.name for photo in photos]
+        self._predict(photos, rows)
+        self._report(rows)
+        self._sum_up(len(photos))
+        if (left := len(photos) - len(self.done) - len(self.failed)) > 0:
+            say(f"stopped with {left} photos to go; the same command goes on")
+            raise typer.Exit(INTERRUPTED)
+        if self.failed:
+            raise typer.Exit(1)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Predict what arrives until a stop is asked for; the table keeps what has gone since."""
+        say(f"{self.predictor.describe()}, watching; Ctrl-C ends it")
+        while not self.is_stopping():
+            began = time.monotonic()
+            if arrived := watcher.poll():
+                self._predict(name_photos(arrived, self.journal.owners()), None)
+            took = time.monotonic() - began
+            self._pause(max(POLL_S, 4 * took))  # a large folder is not looked through all the time
+        self._report(None)
+        self._sum_up(len(self.done) + len(self.failed))
+        if self.failed:
+            raise typer.Exit(1)
+
+    def _predict(self, photos: Sequence[Photo], rows: Sequence[str] | None) -> None:
+        """Predict photos and write the table of `rows`, None for all; it is written anyway."""
+        outcomes = predict_files(
+            self.predictor,
+            photos,
+            self.journal,
+            self.pictures,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            is_stopping=self.is_stopping,
+        )
+        try:
+            with progress("predicting", len(photos)) as shown:
+                for outcome in outcomes:
+                    self._tell(outcome, shown)
+        except SaliencyError:
+            with suppress(OSError):  # even a full disk may have room for it
+                self._write_tables(rows)
+            raise
+        try:
+            self._write_tables(rows)
+        except OSError as error:
+            raise to_output_error(self.journal.out_dir, error) from error
+
+    def _tell(self, outcome: Outcome, shown: Progress) -> None:
+        name, entry = outcome.photo.name, outcome.entry
+        shown.advance(skipped=outcome.resumed)
+        self.resumed += outcome.resumed
+        if entry.record is None:
+            self.failed.add(name)
+            say(f"skipped: {entry.error}", style="yellow")
+            return
+        self.done.add(name)
+        self.failed.discard(name)  # while watching: it was not whole before
+        if (score := entry.record["score"]) is not None:
+            shown.print_result(f"{score:5.2f}  {entry.image}")
+
+    def _write_tables(self, rows: Sequence[str] | None) -> None:
+        journal, out_dir = self.journal, self.journal.out_dir
+        write_table(out_dir, self.table_format, journal.entries(rows), self.pictures.crops)
+        write_failures(out_dir, journal.entries(rows))
+
+    def _report(self, rows: Sequence[str] | None) -> None:
+        """Write the page if it was asked for."""
+        if self.report is None:
+            return
+        from saliency.report import write_report  # Jinja2 is not needed without it
+
+        total = len(self.done) + self.resumed if rows is None else len(rows)
+        try:
+            with progress("report", total) as shown:
+                path = write_report(
+                    self.journal.out_dir,
+                    lambda: self.journal.entries(rows),
+                    self.report,
+                    workers=self.workers,
+                    on_photo=shown.advance,
                 )
-            elif (score := outcome.record["score"]) is not None:
-                stdout.print(
-                    f"{score:5.2f}  {outcome.photo.path}",
-                    highlight=False,
-                    markup=False,
-                    soft_wrap=True,
-                )
-    done = len(photos) - failed
-    stderr.print(
-        f"{done} of {len(photos)} photos predicted; results in {out_dir} "
-        f"(records in {RECORDS_NAME})",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    if failed:
-        raise typer.Exit(1)
+        except OSError as error:
+            raise to_output_error(self.journal.out_dir, error) from error
+        say(f"report: {path}")
+
+    def _sum_up(self, total: int) -> None:
+        line = f"{len(self.done)} of {total} photos predicted; results in {self.journal.out_dir} "
+        line += f"(records in {name_table(self.table_format)})"
+        if self.resumed:
+            line += f"; {self.resumed} were done before"
+        if self.failed:
+            line += f"; {len(self.failed)} failed (see {FAILURES_NAME})"
+        say(line)
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.is_stopping():
+            time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""`saliency regions`: how much attention each box of a photo gets."""
+"""`saliency regions`: how much attention each region of a photo gets."""
 
 import json
 from pathlib import Path
@@ -6,51 +6,55 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
-from saliency.cli.console import stderr, stdout
+from saliency.cli.console import stdout
 from saliency.cli.options import Device, Weights
-from saliency.insights import Box, RegionAttention, measure_regions, require_density
+from saliency.cli.progress import say
+from saliency.cli.region_options import Boxes, BoxesFile, read_regions
+from saliency.insights import RegionAttention, measure_regions, require_density
 from saliency.predictor import Predictor
 
 
 def regions(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photo.")],
-    boxes: Annotated[
-        list[str],
-        typer.Option(
-            "--box",
-            metavar="X,Y,WIDTH,HEIGHT",
-            help="A box in pixels from the top-left corner of the upright photo; repeatable.",
-        ),
-    ],
+    boxes: Boxes = None,
+    boxes_file: BoxesFile = None,
     weights: Weights = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Numbers for programs.")] = False,
 ) -> None:
-    """Compare boxes of a photo by the attention they get.
+    """Compare regions of a photo by the attention they get.
 
-    For each box: its share of all attention, that share over its share of the area (1 is an
+    For each region: its share of all attention, that share over its share of the area (1 is an
     average place), its peak as a share of the photo's peak, and its rank. What lies outside the
     photo is cut off.
 
-    **Example:** `saliency regions photo.jpg --box 0,0,400,300 --box 120,80,60,90.5`
+    **Example:** `saliency regions photo.jpg --box title=0,0,400,80 --box 120,80,60,90.5`
     """
-    parsed = [Box.parse(text) for text in boxes]
+    found = read_regions(boxes, boxes_file, photo)
+    if not found.regions:
+        raise typer.BadParameter("name a region with --box or --boxes")
     predictor = Predictor.load(weights, device)
-    stderr.print(f"device: {predictor.device}", highlight=False)
+    say(f"device: {predictor.device}")
     prediction = predictor.predict(photo)
-    measured = measure_regions(require_density(prediction.density), parsed)
+    found.check_size(prediction.image_size)
+    density = require_density(prediction.density)
+    measured = measure_regions(density, [region.box for region in found.regions])
+    names = [region.name for region in found.regions]
     if as_json:
         image_size = list(prediction.image_size)
-        rows = [to_row(region) for region in measured]
+        rows = [{"name": n, **to_row(region)} for n, region in zip(names, measured, strict=True)]
         print(json.dumps({"image": str(photo), "image_size": image_size, "regions": rows}))
         return
     table = Table(box=SIMPLE_HEAD, padding=0)
+    table.add_column("region", overflow="fold")
     for heading in ("box", "share", "share/area", "peak", "peak at", "rank"):
         table.add_column(heading, justify="left" if heading == "box" else "right", overflow="fold")
-    for region in measured:
+    for name, region in zip(names, measured, strict=True):
         table.add_row(
+            escape(name),
             str(region.box),
             f"{region.share:.1%}",
             f"{region.share_per_area:.2f}",

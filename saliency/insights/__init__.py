@@ -1,11 +1,13 @@
-"""Questions about one prediction: where, how much of it here, which part to keep.
+"""Questions about predictions: where, how much of it here, which part to keep, which are twins.
 
-Pure functions on a density (H, W) that sums to 1, or on any map proportional to one.
+Pure functions, most of them on a density (H, W) that sums to 1, or on any map proportional to one.
 """
 
 from saliency.insights.attention import require_density
 from saliency.insights.boxes import Box, Point
 from saliency.insights.crops import AspectRatio, Crop, RankedCrop, propose_crops, rank_crops
+from saliency.insights.named_regions import Region, RegionFile, check_names, parse_region_file
+from saliency.insights.near_duplicates import find_near_duplicates, to_perceptual_hash
 from saliency.insights.regions import RegionAttention, measure_regions
 from saliency.insights.summary import FocalPoint, SaliencySummary, summarize
 
@@ -16,11 +18,17 @@ __all__ = [
     "FocalPoint",
     "Point",
     "RankedCrop",
+    "Region",
     "RegionAttention",
+    "RegionFile",
     "SaliencySummary",
+    "check_names",
+    "find_near_duplicates",
     "measure_regions",
+    "parse_region_file",
     "propose_crops",
     "rank_crops",
     "require_density",
     "summarize",
+    "to_perceptual_hash",
 ]

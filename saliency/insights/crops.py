@@ -99,6 +99,8 @@ class Crop:
         aspect: The shape asked for; the box has it to within a pixel.
         box: Whole pixels, inside the photo.
         kept_attention: Share of all attention inside, 0..1.
+        cut_attention: Share of all attention close to its edges, 0..1, those on the photo's own
+            border left out: how much of what people look at is cut through.
         balance: `kept_attention` less what the area and the cut attention cost, at most 1: what
             proposals are ordered by.
     """
@@ -106,6 +108,7 @@ class Crop:
     aspect: AspectRatio
     box: Box
     kept_attention: float
+    cut_attention: float
     balance: float
 
 
@@ -117,6 +120,7 @@ class RankedCrop:
         aspect: The shape asked for.
         box: Whole pixels, inside the photo.
         kept_attention: Share of all attention inside, 0..1.
+        cut_attention: Share of all attention close to its edges, 0..1, as of `Crop`.
         score: Mean aesthetic score of the crop alone, 1..10; None without an aesthetic head.
         rank: 1 for the best, then 2, 3, ...
     """
@@ -124,6 +128,7 @@ class RankedCrop:
     aspect: AspectRatio
     box: Box
     kept_attention: float
+    cut_attention: float
     score: float | None
     rank: int
 
@@ -160,15 +165,15 @@ def propose_crops(density: NDArray[np.floating], aspect: AspectRatio, count: int
     table = AttentionTable(coarse, (height, width))
     places = _list_places((height, width), aspect)
     kept = _keep(table, places)
-    balance = kept - AREA_COST * places.area / (height * width)
-    balance -= CUT_COST * _cut(table, places, (height, width))
+    cut = _cut(table, places, (height, width))
+    balance = kept - AREA_COST * places.area / (height * width) - CUT_COST * cut
     # Equal ones, as an even density has, nearest to the middle first.
     off_center = np.hypot(
         (places.left + places.right) / width - 1, (places.top + places.bottom) / height - 1
     )
     order = np.lexsort((off_center, -np.round(balance, 6)))
     return [
-        Crop(aspect, places.box(best), float(kept[best]), float(balance[best]))
+        Crop(aspect, places.box(best), float(kept[best]), float(cut[best]), float(balance[best]))
         for best in _pick_distinct(places, order, count)
     ]
 
@@ -201,10 +206,13 @@ def rank_crops(
     weight = SCORE_WEIGHT if len(known) == len(scores) else 0.0
     values = [c.balance + weight * (s or 0.0) for c, s in zip(crops, scores, strict=True)]
     best_first = sorted(range(len(crops)), key=lambda i: -values[i])[:count]
-    return [
-        RankedCrop(crops[i].aspect, crops[i].box, crops[i].kept_attention, scores[i], rank)
-        for rank, i in enumerate(best_first, start=1)
-    ]
+    ranked = []
+    for rank, i in enumerate(best_first, start=1):
+        c = crops[i]
+        ranked.append(
+            RankedCrop(c.aspect, c.box, c.kept_attention, c.cut_attention, scores[i], rank)
+        )
+    return ranked
 
 
 class _Places(NamedTuple):

@@ -35,6 +35,50 @@ def test_json_has_the_numbers_of_the_library(saliency, photo, tiny_weights):
         assert row["rank"] == region.rank
 
 
+def test_regions_are_called_by_name_or_number(saliency, photo, tiny_weights):
+    boxes = ("--box", "left=0,0,20,10", "--box", "0,0,5,5")
+    told = json.loads(saliency("regions", photo, *boxes, "--json", "-w", tiny_weights).out)
+    assert [row["name"] for row in told["regions"]] == ["left", "2"]
+
+
+def test_boxes_of_a_file_follow_those_of_the_command(saliency, photo, tiny_weights, tmp_path):
+    file = tmp_path / "boxes.json"
+    file.write_text('{"right": [50, 0, 20, 10], "[red]": [0, 0, 9, 9]}')
+    given = ("--boxes", file, "--box", "left=0,0,20,10", "-w", tiny_weights)
+    told = json.loads(saliency("regions", photo, *given, "--json").out)
+    assert [row["name"] for row in told["regions"]] == ["left", "right", "[red]"]
+    assert Box(**told["regions"][1]["box"]) == Box(50, 0, 20, 10)
+    assert "[red]" in saliency("regions", photo, *given).out
+
+
+def test_coco_boxes_of_another_size_are_one_line(saliency, photo, tiny_weights, tmp_path):
+    file = tmp_path / "coco.json"
+    image = {"id": 1, "file_name": photo.name, "width": 640, "height": 480}
+    box = {"image_id": 1, "bbox": [0, 0, 9, 9]}
+    file.write_text(json.dumps({"images": [image], "annotations": [box]}))
+    ended = saliency("regions", photo, "--boxes", file, "-w", tiny_weights)
+    assert (ended.code, ended.out) == (1, "")
+    assert "Found boxes for one of 640 x 480" in ended.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("content", [None, "no json"])
+def test_what_is_no_file_of_boxes_is_one_line(saliency, photo, tmp_path, content):
+    file = tmp_path / "boxes.json"
+    if content is not None:
+        file.write_text(content)
+    ended = saliency("regions", photo, "--boxes", file, "-w", "absent.safetensors")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.count("\n") == 1
+
+
+def test_two_regions_of_one_name_are_one_line(saliency, photo):
+    ended = saliency("regions", photo, "--box", "a=0,0,1,1", "--box", "a=1,1,1,1")
+    assert (ended.code, ended.err) == (
+        1,
+        "error: Regions should have different names. Found twice: 'a'.\n",
+    )
+
+
 def test_the_table_has_a_row_a_box(saliency, photo, tiny_weights):
     ended = saliency("regions", photo, *BOXES, "-w", tiny_weights)
     assert ended.code == 0

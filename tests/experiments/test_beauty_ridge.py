@@ -66,7 +66,9 @@ def test_every_fold_equals_scikit_learns_ridge_on_the_other_folds(recipe):
             [
                 pool_features(
                     [
-                        network.encoder(preprocessing.to_input(sample.image)[None])[stage]
+                        network.encoder(
+                            torch.from_numpy(preprocessing.to_input(sample.image))[None]
+                        )[stage]
                         for stage in network.aesthetic_stages
                     ]
                 ).numpy()

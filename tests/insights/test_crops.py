@@ -107,6 +107,20 @@ def test_the_photos_own_border_cuts_nothing(delta):
     assert crop.balance == pytest.approx(1 - 0.1 * crop.box.area / (480 * 640))
 
 
+def test_cut_attention_is_that_of_a_band_around_the_one_edge_inside():
+    # The largest square lies at one side; its band reaches 6 pixels to either side of its edge.
+    crop = propose_crops(np.ones((100, 200)), AspectRatio(1, 1))[0]
+    assert crop.box in (Box(0, 0, 100, 100), Box(100, 0, 100, 100))
+    assert crop.cut_attention == pytest.approx(12 * 100 / (100 * 200))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_balance_is_what_is_kept_less_what_area_and_cuts_cost(shape):
+    for crop in propose_crops(noise((480, 640)), AspectRatio.parse(shape)):
+        cost = 0.1 * crop.box.area / (480 * 640) + crop.cut_attention
+        assert crop.balance == pytest.approx(crop.kept_attention - cost)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_crops_are_distinct(shape):
     boxes = [c.box for c in propose_crops(noise((480, 640)), AspectRatio.parse(shape), count=50)]
@@ -141,7 +155,7 @@ def test_fewer_than_one_crop_is_refused():
 
 def crops_of(*balances):
     shape = AspectRatio(1, 1)
-    return [Crop(shape, Box(i, 0, 9, 9), 0.5 + i / 10, b) for i, b in enumerate(balances)]
+    return [Crop(shape, Box(i, 0, 9, 9), 0.5 + i / 10, 0.1, b) for i, b in enumerate(balances)]
 
 
 def order(ranked):
@@ -180,6 +194,7 @@ def test_a_ranked_crop_keeps_what_it_was():
     (ranked,) = rank_crops([crop], [6.5])
     assert (ranked.aspect, ranked.box) == (crop.aspect, crop.box)
     assert (ranked.kept_attention, ranked.score) == (crop.kept_attention, 6.5)
+    assert ranked.cut_attention == crop.cut_attention
 
 
 def test_no_crop_is_no_result():

@@ -133,6 +133,60 @@ def test_half_the_photo_has_concentration_a_fifth():
     assert summarize(density).concentration == pytest.approx(0.2)
 
 
+def test_the_order_counts_points_by_share(draw_blobs):
+    blobs = [(100 + 200 * i, 240, 25, (i + 1) / 6) for i in range(3)]
+    points = summarize(draw_blobs((480, 640), *blobs)).focal_points
+    assert [(p.order, round(p.x / 100)) for p in points] == [(1, 5), (2, 3), (3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "distance"),
+    [
+        (1 / 3, 1 / 3, 0),
+        (2 / 3, 1 / 3, 0),
+        (2 / 3, 2 / 3, 0),
+        (1 / 2, 1 / 2, 2**0.5 / 6),
+        (1 / 2, 1 / 3, 1 / 6),
+        (1 / 3, 1 / 2, 1 / 6),
+    ],
+)
+@pytest.mark.parametrize("size", [(480, 640), (600, 300)])
+def test_the_distance_to_thirds_is_that_of_the_first_point(draw_blobs, size, x, y, distance):
+    height, width = size
+    summary = summarize(draw_blobs(size, (x * width, y * height, 20, 1.0)))
+    assert summary.thirds_distance == pytest.approx(distance, abs=0.01)
+
+
+def test_a_second_point_does_not_change_the_distance_to_thirds(draw_blobs):
+    one = draw_blobs((480, 640), (320, 240, 20, 1.0))
+    two = draw_blobs((480, 640), (320, 240, 20, 0.7), (590, 450, 20, 0.3))
+    assert summarize(two).thirds_distance == pytest.approx(summarize(one).thirds_distance, abs=0.01)
+
+
+def test_without_a_point_there_is_no_distance_to_thirds():
+    assert summarize(even((480, 640))).thirds_distance is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_even_density_is_balanced(size):
+    assert summarize(even(size)).left_right_balance == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("column", "balance"), [(0, -1), (639, 1), (319, -1), (320, 1)])
+def test_one_pixel_with_everything_is_left_or_right(delta, column, balance):
+    summary = summarize(delta((480, 640), 100, column))
+    assert summary.left_right_balance == pytest.approx(balance)
+
+
+def test_the_middle_column_of_an_odd_width_counts_for_both_sides(delta):
+    assert summarize(delta((5, 7), 2, 3)).left_right_balance == pytest.approx(0)
+
+
+def test_the_balance_is_the_difference_of_the_blobs_masses(draw_blobs):
+    balance = summarize(draw_blobs((480, 640), *TWO)).left_right_balance
+    assert balance == pytest.approx(0.3 - 0.7, abs=0.001)
+
+
 def test_the_centre_of_mass_lies_between_two_blobs(draw_blobs):
     center = summarize(draw_blobs((480, 640), *TWO)).center_of_mass
     assert center == pytest.approx((0.7 * 160 + 0.3 * 480, 0.7 * 120 + 0.3 * 360), abs=0.5)

@@ -1,0 +1,203 @@
+"""Ratings of one's own -> the map that meets them, and how well it meets those it never saw."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.calibration import Calibration
+from saliency.errors import ConfigError, DatasetError
+from saliency.metrics import Interval, bootstrap_interval, plcc, srcc
+
+HELD_OUT_SHARE = 1 / 3
+MINIMUM_ROWS = 30
+"""Rated photos below which a fit says more about chance than about taste."""
+
+Statistic = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
+
+
+class Rating(NamedTuple):
+    """A line of one's ratings.
+
+    Attributes:
+        path: The photo.
+        rating: On one's own scale.
+        group: Photos that belong together, such as one shoot; alone, its own path.
+    """
+
+    path: Path
+    rating: float
+    group: str
+
+
+class Measure(NamedTuple):
+    """A metric and its 95 % bootstrap interval over groups of photos."""
+
+    value: float
+    interval: Interval
+
+
+class Agreement(NamedTuple):
+    """How well ratings are met: rank and linear correlation, mean absolute error."""
+
+    srcc: Measure
+    plcc: Measure
+    mae: Measure
+
+
+class HeldOut(NamedTuple):
+    """Agreement on photos that the map had not seen.
+
+    Attributes:
+        fitted_rows: Photos that the map was fitted to.
+        rows: Photos that were held out, which are measured.
+        before: Of the score, stretched from 1..10 to one's own scale.
+        after: Of the calibrated score.
+    """
+
+    fitted_rows: int
+    rows: int
+    before: Agreement
+    after: Agreement
+
+
+def read_ratings(table: Path, images: Path, column: str, low: float, high: float) -> list[Rating]:
+    """Read ratings from a CSV with a column `file`, one of ratings, and perhaps one `group`.
+
+    Args:
+        table: The CSV.
+        images: Folder that the names in `file` start from.
+        column: Of the ratings.
+        low: Worst rating of the scale.
+        high: Best rating of the scale.
+
+    Raises:
+        DatasetError: The file is not that, or a rating is none or off the scale.
+    """
+    if not low < high:
+        raise DatasetError(f"`low` should be below `high`. Found {low:g} and {high:g}.")
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            missing = {"file", column} - set(rows.fieldnames or ())
+            if missing:
+                raise DatasetError(
+                    f"{table} should have the columns `file` and `{column}`. "
+                    f"Found {', '.join(rows.fieldnames or ['none'])}."
+                )
+            ratings = []
+            for row in rows:
+                try:
+                    rating = float(row[column])
+                except (TypeError, ValueError):
+                    rating = float("nan")
+                if not low <= rating <= high:
+                    raise DatasetError(
+                        f"{table}, line {rows.line_num}: `{column}` should be a number in "
+                        f"{low:g}..{high:g}. Found {row[column]!r}."
+                    )
+                path = images / row["file"]
+                ratings.append(Rating(path, rating, row.get("group") or str(path)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{table} should be a CSV file. Found: {error}.") from error
+    return ratings
+
+
+def fit_calibration(
+    scores: NDArray[np.float64], ratings: NDArray[np.float64], weights_sha256: str
+) -> Calibration:
+    """Fit the monotone map with the least squared error.
+
+    Args:
+        scores: (N,) of the network, 1..10.
+        ratings: (N,) of the same photos, on any scale.
+        weights_sha256: Of the checkpoint that gave the scores.
+
+    Raises:
+        ConfigError: scikit-learn is not installed.
+
+    Source: Zadrozny, Elkan, Transforming classifier scores into accurate multiclass probability
+    estimates, KDD 2002.
+    """
+    try:
+        from sklearn.isotonic import IsotonicRegression
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"Calibrating needs {error.name}, which is not installed; "
+            "to get it: pip install 'aesthetic-saliency[calibrate]'"
+        ) from error
+    fitted = IsotonicRegression().fit(scores, ratings)
+    return Calibration(
+        tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()), weights_sha256
+    )
+
+
+def measure_held_out(
+    scores: NDArray[np.float64],
+    ratings: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    low: float,
+    high: float,
+) -> HeldOut:
+    """Measure what calibration does to photos that it has not seen.
+
+    Groups are drawn at random, the same each time, until they hold a third of the photos; a map
+    is fitted to the rest and judged on them.
+
+    Args:
+        scores: (N,) of the network, 1..10.
+        ratings: (N,) in `low`..`high`.
+        groups: (N,) labels of photos that belong together.
+        low: Worst rating of the scale.
+        high: Best rating of the scale.
+
+    Raises:
+        DatasetError: There are fewer than 30 photos, or too few groups to divide them.
+        ConfigError: scikit-learn is not installed.
+
+    Note: One map on one part, not folds: photos rated by different maps cannot be ranked together.
+    """
+    held_out = _draw_groups(groups, HELD_OUT_SHARE)
+    fitted = ~held_out
+    if len(scores) < MINIMUM_ROWS or held_out.sum() < 2 or fitted.sum() < 2:
+        raise DatasetError(
+            f"Ratings should be of {MINIMUM_ROWS} photos, at least, in several groups. Found "
+            f"{len(scores)} photos that can be read, in {len(np.unique(groups))} groups."
+        )
+    calibration = fit_calibration(scores[fitted], ratings[fitted], weights_sha256="")
+    unseen, rated, labels = scores[held_out], ratings[held_out], groups[held_out]
+    stretched = low + (unseen - 1) / 9 * (high - low)
+    return HeldOut(
+        fitted_rows=int(fitted.sum()),
+        rows=len(rated),
+        before=_measure(stretched, rated, labels),
+        after=_measure(calibration.apply(unseen), rated, labels),
+    )
+
+
+def _draw_groups(groups: NDArray[np.str_], share: float) -> NDArray[np.bool_]:
+    """Return which rows are in groups drawn until they hold `share` of all rows."""
+    names, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(0).permutation(len(names))
+    held_before = np.cumsum(sizes[order]) - sizes[order]
+    drawn = order[held_before < share * len(groups)]
+    return np.isin(group_of_row, drawn)
+
+
+def _measure(
+    predicted: NDArray[np.float64], rated: NDArray[np.float64], groups: NDArray[np.str_]
+) -> Agreement:
+    def measure(statistic: Statistic) -> Measure:
+        interval = bootstrap_interval(statistic, predicted, rated, groups=groups)
+        return Measure(float(statistic(predicted, rated)), interval)
+
+    return Agreement(measure(srcc), measure(plcc), measure(_mean_absolute_error))
+
+
+def _mean_absolute_error(prediction: NDArray[np.float64], target: NDArray[np.float64]) -> float:
+    return float(np.abs(prediction - target).mean())

@@ -1,0 +1,64 @@
+"""How far a long run is: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from saliency.cli.console import progress_bar, stderr, stdout
+
+LOG_EVERY_S = 10.0
+
+
+class Progress:
+    """Counts what is done of a known number, and prints beside the bar without breaking it."""
+
+    def __init__(self, description: str, total: int) -> None:
+        self._description = description
+        self._total = total
+        self._done = self._skipped = 0
+        self._began = self._logged = time.monotonic()
+        self._bar = progress_bar()
+        self._task = self._bar.add_task(description, total=total)
+
+    def advance(self, *, skipped: bool = False) -> None:
+        """Count one more.
+
+        Args:
+            skipped: It took no time, so it says nothing about the rest.
+        """
+        self._done += 1
+        self._skipped += skipped
+        self._bar.advance(self._task)
+        now = time.monotonic()
+        if not stderr.is_terminal and now - self._logged >= LOG_EVERY_S:
+            self._logged = now
+            self._log(now - self._began)
+
+    def _log(self, seconds: float) -> None:
+        rate = (self._done - self._skipped) / seconds
+        line = f"{self._description}: {self._done} of {self._total}, {rate:.1f} a second"
+        if rate > 0:
+            left = timedelta(seconds=round((self._total - self._done) / rate))
+            line += f", {left} left"
+        say(line)
+
+    def print_result(self, line: str) -> None:
+        """Print to stdout; on a terminal above the bar."""
+        console = stderr if stderr.is_terminal and stdout.is_terminal else stdout
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Progress]:
+    """Show progress while inside."""
+    shown = Progress(description, total)
+    with shown._bar:
+        yield shown
+
+
+def say(line: str, style: str | None = None) -> None:
+    """Print one line to stderr as it is."""
+    stderr.print(line, style=style, highlight=False, markup=False, soft_wrap=True)

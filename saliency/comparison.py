@@ -1,0 +1,111 @@
+"""Two versions of a picture: which looks better, and where did attention go?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from saliency.errors import InsightError
+from saliency.insights import (
+    Region,
+    RegionAttention,
+    SaliencySummary,
+    measure_regions,
+    require_density,
+    summarize,
+)
+from saliency.insights.attention import fit_grid, to_grid
+from saliency.metrics import cc, kl_div, sim
+from saliency.types import Prediction
+
+GRID_SIDE = 384
+"""Cells along the longer side of the grid that both maps are compared on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionChange:
+    """A region in both versions.
+
+    Attributes:
+        name: Of the region.
+        before: What it got in the first version.
+        after: What it gets in the second.
+    """
+
+    name: str
+    before: RegionAttention
+    after: RegionAttention
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What changed from one version to another.
+
+    Attributes:
+        before: Attention in the first version.
+        after: Attention in the second.
+        score_difference: Second score less the first, -9..9; None without an aesthetic head.
+        cc: Correlation of the two maps, -1..1.
+        sim: Attention that stayed in place, 0..1.
+        moved: Attention that did not, `1 - sim`.
+        kl_div: Divergence, >= 0, in nats, of the first map as a prediction of the second.
+        regions: In the order given.
+    """
+
+    before: SaliencySummary
+    after: SaliencySummary
+    score_difference: float | None
+    cc: float
+    sim: float
+    moved: float
+    kl_div: float
+    regions: tuple[RegionChange, ...]
+
+
+def compare(
+    before: Prediction,
+    after: Prediction,
+    regions_before: Sequence[Region] = (),
+    regions_after: Sequence[Region] = (),
+) -> Comparison:
+    """Compare two versions of a picture.
+
+    Both maps are averaged onto one grid with the first version's proportions, so a place is its
+    share of width and height, and versions may differ in size.
+
+    Args:
+        before: The first version.
+        after: The second version.
+        regions_before: In pixels of the first.
+        regions_after: The same names, in the same order, in pixels of the second.
+
+    Raises:
+        InsightError: A network has no saliency head, the names differ, or a region lies outside.
+    """
+    names = [region.name for region in regions_before]
+    if names != [region.name for region in regions_after]:
+        raise InsightError(
+            f"Both versions should have the same regions. Found {names} and "
+            f"{[region.name for region in regions_after]}."
+        )
+    densities = require_density(before.density), require_density(after.density)
+    grid = fit_grid(before.image_size, GRID_SIDE)
+    first, second = (to_grid(density, grid) for density in densities)
+    shared = sim(first, second)
+    difference = None
+    if before.score is not None and after.score is not None:
+        difference = after.score - before.score
+    measured = (
+        measure_regions(density, [region.box for region in regions])
+        for density, regions in zip(densities, (regions_before, regions_after), strict=True)
+    )
+    return Comparison(
+        before=summarize(densities[0]),
+        after=summarize(densities[1]),
+        score_difference=difference,
+        cc=cc(first, second),
+        sim=shared,
+        moved=1 - shared,
+        kl_div=kl_div(first, second),
+        regions=tuple(RegionChange(*change) for change in zip(names, *measured, strict=True)),
+    )

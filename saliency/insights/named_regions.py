@@ -1,0 +1,135 @@
+"""Boxes with names: from the command line, from a JSON file, from COCO annotations."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from saliency.errors import InsightError
+from saliency.insights.boxes import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box and what to call it, as in `cta=10,20,300,80`.
+
+    Example:
+        >>> Region.parse("cta=10,20,300,80")
+        Region(name='cta', box=Box(x=10.0, y=20.0, width=300.0, height=80.0))
+    """
+
+    name: str
+    box: Box
+
+    @classmethod
+    def parse(cls, text: str, default_name: str = "1") -> Region:
+        """Read `NAME=X,Y,WIDTH,HEIGHT`, or a box alone, which gets `default_name`.
+
+        Raises:
+            InsightError: What follows the name is no box.
+        """
+        name, _, box = text.rpartition("=")
+        return cls(name.strip() or default_name, Box.parse(box))
+
+
+@dataclass(frozen=True, slots=True)
+class RegionFile:
+    """The boxes that a file names for one photo.
+
+    Attributes:
+        regions: In the file's order.
+        image_size: (height, width) of the photo that the boxes were drawn on, if the file says.
+    """
+
+    regions: tuple[Region, ...]
+    image_size: tuple[int, int] | None = None
+
+    def check_size(self, image_size: tuple[int, int]) -> None:
+        """Check that the boxes were drawn on a photo of `image_size` (height, width).
+
+        Raises:
+            InsightError: They were not, so they would lie elsewhere.
+        """
+        if self.image_size is not None and self.image_size != image_size:
+            raise InsightError(
+                "The boxes should be drawn on a photo of the same size, "
+                f"{image_size[1]} wide and {image_size[0]} high. Found boxes for one of "
+                f"{self.image_size[1]} x {self.image_size[0]}."
+            )
+
+
+def parse_region_file(text: str, photo_name: str) -> RegionFile:
+    """Read the boxes for one photo from JSON.
+
+    Three forms are known: `{"name": [x, y, width, height], ...}`, a plain list of such boxes, and
+    COCO annotations (`images`, `annotations` with `bbox`, `categories`), from which those of the
+    image with `photo_name` are taken. A box without a name of its own gets its number, and the
+    second of a COCO category a number: person, person 2.
+
+    Args:
+        text: The file's text.
+        photo_name: File name of the photo, without folder.
+
+    Raises:
+        InsightError: It is none of these, holds no box, or COCO does not name the photo once.
+
+    Source: https://cocodataset.org/#format-data, "Object Detection".
+    """
+    try:
+        content = json.loads(text)
+        if isinstance(content, dict) and "annotations" in content:
+            return _from_coco(content, photo_name)
+        pairs = content.items() if isinstance(content, dict) else enumerate(content, start=1)
+        regions = tuple(Region(str(name), _to_box(numbers)) for name, numbers in pairs)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise InsightError(
+            'The file of boxes should be {"name": [x, y, width, height], ...}, a list of boxes or '
+            f"COCO annotations. Found: {error!r}."
+        ) from error
+    if not regions:
+        raise InsightError("The file of boxes should hold at least one. Found none.")
+    return RegionFile(regions)
+
+
+def check_names(regions: Iterable[Region]) -> None:
+    """Check that each name stands for one box.
+
+    Raises:
+        InsightError: A name stands twice.
+    """
+    twice = [name for name, count in Counter(r.name for r in regions).items() if count > 1]
+    if twice:
+        raise InsightError(f"Regions should have different names. Found twice: {twice[0]!r}.")
+
+
+def _from_coco(content: dict[str, Any], photo_name: str) -> RegionFile:
+    images = [i for i in content["images"] if PurePath(i["file_name"]).name == photo_name]
+    if len(images) != 1:
+        raise InsightError(
+            f"COCO's `images` should name {photo_name} once. Found it {len(images)} times."
+        )
+    (image,) = images
+    categories = {c["id"]: str(c["name"]) for c in content.get("categories", ())}
+    seen: Counter[str] = Counter()
+    regions = []
+    for annotation in content["annotations"]:
+        if annotation["image_id"] != image["id"]:
+            continue
+        name = categories.get(annotation.get("category_id"), "region")
+        seen[name] += 1
+        numbered = name if seen[name] == 1 else f"{name} {seen[name]}"
+        regions.append(Region(numbered, _to_box(annotation["bbox"])))
+    if not regions:
+        raise InsightError(f"COCO's `annotations` should have a box in {photo_name}. Found none.")
+    if "width" in image and "height" in image:
+        return RegionFile(tuple(regions), (int(image["height"]), int(image["width"])))
+    return RegionFile(tuple(regions))
+
+
+def _to_box(numbers: Sequence[float]) -> Box:
+    x, y, width, height = map(float, numbers)
+    return Box(x, y, width, height)

@@ -1,0 +1,146 @@
+import io
+import os
+import sys
+
+import pytest
+from PIL import Image
+
+from saliency import SaliencyError
+from saliency.batch import find_files
+from saliency.batch.find import check_sources
+
+
+def places(*sources, **options):
+    return [found.place for found in find_files([str(source) for source in sources], **options)]
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """Return a function that lists what bytes on standard input name."""
+
+    def read(data: bytes):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return list(find_files(["-"]))
+
+    return read
+
+
+def test_a_folder_is_searched_at_any_depth_for_visible_photos(photos):
+    assert places(photos) == ["a.JPG", "b.png", "trip/c.jpg"]
+
+
+def test_hidden_folders_are_left_out(photos):
+    (photos / ".thumbnails").mkdir()
+    (photos / "b.png").rename(photos / ".thumbnails" / "b.png")
+    assert places(photos) == places(photos / "**" / "*") == ["a.JPG", "trip/c.jpg"]
+
+
+def test_a_file_is_taken_whatever_it_is_called(photos):
+    # Who names a file means it; reading it will tell.
+    assert places(photos / "notes.txt") == ["notes.txt"]
+
+
+def test_a_glob_finds_photos_alone(photos):
+    assert places(photos / "*") == ["a.JPG", "b.png"]
+
+
+def test_a_recursive_glob_keeps_the_layout_below_its_fixed_part(photos):
+    assert places(photos / "**" / "*.jpg") == ["trip/c.jpg"]
+
+
+def test_a_relative_glob_starts_here(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    assert list(find_files(["t*/*.jpg"])) == [("trip/c.jpg", "trip/c.jpg")]
+
+
+def test_a_name_that_looks_like_a_glob_is_a_file_first(tmp_path):
+    for name in ("[1].png", "1.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    assert places(tmp_path / "[1].png") == ["[1].png"]
+
+
+@pytest.mark.parametrize("source", ["absent.jpg", "absent/*.jpg", "empty", "text/*", "a**b/*.png"])
+def test_a_source_that_names_nothing_is_an_error_that_names_it(tmp_path, source):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "notes.txt").write_text("no photo")
+    with pytest.raises(SaliencyError, match=source.replace("*", r"\*")):
+        places(tmp_path / source)
+
+
+def test_a_folder_may_be_empty_where_more_will_come(tmp_path):
+    assert places(tmp_path, required=False) == []
+
+
+@pytest.mark.parametrize("pattern", ["", "**/*.png"])
+def test_loops_of_links_end(photos, pattern):
+    # Two of them, because following both would double the work at each of 40 levels.
+    for name in ("one", "two"):
+        (photos / "trip" / name).symlink_to(photos)
+    assert "b.png" in places(photos / pattern)
+
+
+def test_a_link_to_a_folder_is_not_followed_but_may_be_the_source(photos, tmp_path):
+    (photos / "again").symlink_to(photos / "trip")
+    assert places(photos) == ["a.JPG", "b.png", "trip/c.jpg"]
+    assert places(photos / "again") == ["c.jpg"]
+
+
+def test_links_that_lead_nowhere_come_along_so_that_reading_them_fails(photos):
+    (photos / "gone.png").symlink_to(photos / "absent.png")
+    (photos / "self.png").symlink_to("self.png")
+    assert places(photos) == ["a.JPG", "b.png", "gone.png", "self.png", "trip/c.jpg"]
+
+
+def test_pipes_in_a_folder_are_left_out(photos):
+    os.mkfifo(photos / "pipe.png")
+    assert "pipe.png" not in places(photos)
+
+
+def test_results_of_an_earlier_run_are_no_photos(tmp_path):
+    for name in ("a.jpg", "a.overlay.png", "a.overlay.jpg", "a.map.png", "a.crop-16x9-1.jpg"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    assert places(tmp_path) == ["a.jpg"]
+
+
+def test_a_list_keeps_the_folders_as_they_are_written(listed, photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    assert listed(b"b.png\r\n./trip/c.jpg\n\n") == [
+        ("b.png", "b.png"),
+        ("./trip/c.jpg", "trip/c.jpg"),
+    ]
+
+
+def test_a_list_cannot_leave_the_results(listed, photos, monkeypatch):
+    monkeypatch.chdir(photos / "trip")
+    assert [found.place for found in listed(b"../b.png")] == ["b.png"]
+
+
+def test_a_list_with_nul_holds_any_name(listed, tmp_path):
+    (tmp_path / "two\nlines.png").touch()
+    (name,) = [found.path for found in listed(os.fsencode(tmp_path / "two\nlines.png") + b"\0")]
+    assert name == str(tmp_path / "two\nlines.png")
+
+
+def test_a_list_holds_names_that_are_no_utf8(listed):
+    assert [found.path for found in listed(b"caf\xe9.png\n")] == [os.fsdecode(b"caf\xe9.png")]
+
+
+def test_a_list_may_name_folders(listed, photos, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    assert [found.place for found in listed(b"photos/trip\n")] == ["photos/trip/c.jpg"]
+
+
+def test_an_absent_file_of_a_list_does_not_stop_the_others(listed):
+    assert len(listed(b"absent.png\nabsent too.png\n")) == 2
+
+
+def test_an_empty_list_is_an_error(listed):
+    with pytest.raises(SaliencyError, match="standard input"):
+        listed(b"\n")
+
+
+def test_only_what_can_ever_name_a_photo_can_be_watched(tmp_path):
+    check_sources([str(tmp_path), str(tmp_path / "*.jpg")])
+    with pytest.raises(SaliencyError, match="absent"):
+        check_sources([str(tmp_path / "absent")])
