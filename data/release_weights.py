@@ -4,8 +4,8 @@
         --weights runs/release/best.safetensors --json > test.json
     python data/release_weights.py runs/release/best.safetensors test.json 0.1.0
 
-Writes weights/aesthetic-saliency.safetensors with the test metrics in its card, and its SHA-256
-into weights/README.md.
+Writes weights/aesthetic-saliency.safetensors with the test metrics in its card, its network as ONNX
+beside it, and its SHA-256 into weights/README.md. Then: python data/score_reference.py DATA
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ import re
 import sys
 from pathlib import Path
 
+from saliency.backends.export import export_graphs
 from saliency.checkpoint import RELEASED_NAME, load_checkpoint, save_checkpoint, to_sha256
 
 DATA = (
@@ -36,6 +37,7 @@ def main() -> None:
     card = dataclasses.replace(checkpoint.card, version=version, data=DATA, metrics=metrics)
     weights = Path(__file__).parents[1] / "weights"
     save_checkpoint(weights / RELEASED_NAME, dataclasses.replace(checkpoint, card=card))
+    export_graphs(weights / RELEASED_NAME)
     sha256 = to_sha256(weights / RELEASED_NAME)
     readme = weights / "README.md"
     readme.write_text(re.sub(r"SHA-256\n`[^`]*`", f"SHA-256\n`{sha256}`", readme.read_text()))

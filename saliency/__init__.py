@@ -2,6 +2,7 @@
 
 from saliency.checkpoint import Card, Checkpoint, load_checkpoint, save_checkpoint
 from saliency.errors import (
+    BackendError,
     CheckpointError,
     ConfigError,
     DatasetError,
@@ -18,6 +19,7 @@ from saliency.types import Prediction
 __version__ = "0.2.0"
 
 __all__ = [
+    "BackendError",
     "Card",
     "Checkpoint",
     "CheckpointError",

@@ -13,7 +13,7 @@ from html import escape
 PALETTE = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b98200", "#3a9ad9", "#7f7f7f", "#8c564b"
 )  # fmt: skip
-"""After Okabe and Ito, told apart by any colour vision; contrast above 3 on white and on #121212."""
+"""After Okabe and Ito, told apart by any colour vision; contrast > 3 on white and on #121212."""
 
 DASHES = ("", "6 3", "2 3")
 """Beyond the palette's length, colours of lines come again in another dash."""
@@ -153,7 +153,7 @@ def histogram(
     low: float,
     high: float,
     bins: int = 20,
-    width: int = 290,
+    width: int = 280,
     height: int = 190,
 ) -> str:
     """Return how many values lie in each of equal bins, as one `<svg>` element.

@@ -1,6 +1,7 @@
 """One safetensors file that rebuilds itself: weights, architecture, preprocessing, origin.
 
-Nothing is unpickled, so a checkpoint from a stranger can be wrong but not run code.
+Nothing is unpickled, so a checkpoint from a stranger can be wrong but not run code. PyTorch is
+imported only where a network is built, for it takes seconds.
 """
 
 from __future__ import annotations
@@ -8,19 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from saliency.errors import CheckpointError, SaliencyError
 from saliency.files import write_atomically
-from saliency.model import Architecture, SaliencyNetwork
 from saliency.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+    from saliency.model import SaliencyNetwork
 
 FORMAT = "aesthetic-saliency"
 FORMAT_VERSION = 1
@@ -50,6 +54,21 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Header:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        architecture: The fields of `saliency.model.Architecture`.
+        preprocessing: How to feed the network.
+        card: Where it comes from.
+    """
+
+    architecture: Mapping[str, Any]
+    preprocessing: Preprocessing
+    card: Card
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A network ready to run, how to feed it, and where it comes from."""
 
@@ -76,6 +95,8 @@ def released_weights() -> Path:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint` to `path`, weights as float16, atomically."""
+    from safetensors.torch import save
+
     metadata = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
@@ -90,16 +111,47 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_atomically(path, save(tensors, metadata))
 
 
+def read_header(path: Path) -> Header:
+    """Read what `path` says of itself, without its weights.
+
+    Raises:
+        CheckpointError: The file is missing, damaged or of another kind.
+    """
+    with _open(path, "np") as file, _refuse_mismatch(path):
+        metadata = file.metadata()
+        return Header(
+            _tuples(json.loads(metadata["architecture"])),
+            Preprocessing(**_tuples(json.loads(metadata["preprocessing"]))),
+            Card(**_tuples(json.loads(metadata["card"]))),
+        )
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Rebuild the network of `path` on the CPU, in evaluation mode, float32.
 
     Raises:
         CheckpointError: The file is missing, truncated, of another kind, or does not fit.
     """
+    from saliency.model import Architecture, SaliencyNetwork
+
+    header = read_header(path)
+    with _open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with _refuse_mismatch(path):
+        network = SaliencyNetwork(Architecture(**header.architecture))
+        network.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+        )
+    return Checkpoint(network.eval(), header.preprocessing, header.card)
+
+
+@contextmanager
+def _open(path: Path, framework: str) -> Iterator[Any]:
+    """Open a checkpoint of this project and version."""
     if not path.is_file():
         raise CheckpointError(f"The checkpoint should be a file. Found no {path}.")
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework=framework) as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise CheckpointError(
@@ -110,19 +162,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
                     f"{path} should have format version {FORMAT_VERSION}. Found "
                     f"{metadata.get('format_version')}; another version of this package wrote it."
                 )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
     except SafetensorError as error:
         raise CheckpointError(
             f"{path} should be a whole safetensors file. Found a damaged or foreign one: {error}."
         ) from error
+
+
+@contextmanager
+def _refuse_mismatch(path: Path) -> Iterator[None]:
+    """Turn what a strange content raises into one error."""
     try:
-        architecture = Architecture(**_tuples(json.loads(metadata["architecture"])))
-        preprocessing = Preprocessing(**_tuples(json.loads(metadata["preprocessing"])))
-        card = Card(**_tuples(json.loads(metadata["card"])))
-        network = SaliencyNetwork(architecture)
-        network.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-        )
+        yield
     except (
         AttributeError,
         KeyError,
@@ -135,7 +186,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} should describe and fill its own network. Found a mismatch: {reason}"
         ) from error
-    return Checkpoint(network.eval(), preprocessing, card)
 
 
 def to_sha256(path: Path) -> str:
@@ -146,6 +196,8 @@ def to_sha256(path: Path) -> str:
 
 def _to_half(tensor: torch.Tensor) -> torch.Tensor:
     """Return floats as float16, except where one would overflow."""
+    import torch
+
     if tensor.is_floating_point() and bool((tensor.abs() < torch.finfo(torch.half).max).all()):
         return tensor.half().contiguous()
     return tensor.contiguous()

@@ -1,16 +1,39 @@
-"""Choosing where to compute."""
+"""Choosing where to compute. PyTorch is imported only where a GPU may be, for it takes seconds."""
 
-import torch
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saliency.errors import DeviceError
 
+if TYPE_CHECKING:
+    import torch
 
-def use_one_thread() -> None:
-    """Compute each image on one core, for callers that compute several at once."""
-    torch.set_num_threads(1)
+NAME = re.compile(r"(cpu|cuda|mps)(?::(\d+))?")
+DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 
 
-def resolve_device(name: str = "auto") -> torch.device:
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A place to compute.
+
+    Attributes:
+        type: `cpu`, `cuda` or `mps`.
+        index: Which of several; None for the first.
+    """
+
+    type: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+
+def find_device(name: str = "auto") -> Device:
     """Return the device called `name`; asking for one that is absent is an error.
 
     Args:
@@ -20,19 +43,51 @@ def resolve_device(name: str = "auto") -> torch.device:
         DeviceError: Unknown name, or the machine lacks the device.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    unknown = DeviceError(f"`device` should be auto, cpu, cuda, cuda:N or mps. Found {name!r}.")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise unknown from error
-    if device.type not in ("cpu", "cuda", "mps"):  # torch also knows devices without numbers
-        raise unknown
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        return Device("cuda" if _may_have_gpu() and _count_cuda_devices() else "cpu")
+    matched = NAME.fullmatch(name)
+    if not matched:
+        raise DeviceError(f"`device` should be auto, cpu, cuda, cuda:N or mps. Found {name!r}.")
+    device = Device(matched[1], int(matched[2]) if matched[2] else None)
+    if device.type == "cuda" and (device.index or 0) >= (count := _count_cuda_devices()):
         raise DeviceError(
-            f"`device` {name} should be present. Found {torch.cuda.device_count()} CUDA devices; "
+            f"`device` {name} should be present. Found {count} CUDA devices; "
             "use --device cpu, or check the driver with nvidia-smi."
         )
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("`device` mps should be present. Found no Apple GPU; use --device cpu.")
+    if device.type == "mps":
+        from torch.backends import mps
+
+        if not mps.is_available():
+            raise DeviceError(
+                "`device` mps should be present. Found no Apple GPU; use --device cpu."
+            )
     return device
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Return PyTorch's device called `name`.
+
+    Raises:
+        DeviceError: As in `find_device`.
+    """
+    import torch
+
+    return torch.device(str(find_device(name)))
+
+
+def _may_have_gpu() -> bool:
+    """Return whether there is a driver of NVIDIA or AMD, without importing PyTorch."""
+    if Path("/dev/kfd").exists():  # AMD's, which PyTorch calls CUDA too
+        return True
+    for library in DRIVERS:
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _count_cuda_devices() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

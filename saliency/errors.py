@@ -35,3 +35,7 @@ class DeviceError(SaliencyError):
 
 class InsightError(SaliencyError):
     """A question about a prediction makes no sense: a box beside the photo, an odd aspect."""
+
+
+class BackendError(SaliencyError):
+    """The requested backend is not installed, or does not go with the checkpoint or device."""

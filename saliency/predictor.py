@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from saliency.checkpoint import Card, Checkpoint, load_checkpoint, released_weights
-from saliency.devices import resolve_device
+from saliency.backends import Backend, BackendName, NetworkOutput, Precision, open_backend
+from saliency.checkpoint import Card, Checkpoint, Header, read_header, released_weights
+from saliency.devices import Device, find_device
 from saliency.fixations import normalize_density
 from saliency.images import DEFAULT_LIMITS, ImageLimits, ImageSource, read_image
-from saliency.types import SCORES, Output, Prediction
+from saliency.types import SCORES, Prediction
+
+if TYPE_CHECKING:
+    import torch
 
 BATCH_SIZE = 8
-
-Precision = Literal["auto", "float32", "float16", "bfloat16"]
-"""Of the convolutions; `auto` is float16 on CUDA and float32 elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class PreparedImage:
     """
 
     image: NDArray[np.uint8]
-    input: torch.Tensor
+    input: NDArray[np.float32]
 
     @property
     def network_size(self) -> tuple[int, int]:
@@ -47,6 +47,13 @@ class PreparedImage:
 class Predictor:
     """A loaded network that turns photos into predictions.
 
+    Attributes:
+        backend: What computes the network.
+        device: Where.
+        architecture: The fields of `saliency.model.Architecture`.
+        preprocessing: How photos are fed to the network.
+        card: Where the weights come from.
+
     Example:
         >>> predictor = Predictor.load()  # doctest: +SKIP
         >>> prediction = predictor.predict("photo.jpg")  # doctest: +SKIP
@@ -56,19 +63,32 @@ class Predictor:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | Header,
         device: str | torch.device = "auto",
         precision: Precision = "float32",
+        *,
+        backend: Backend | None = None,
     ) -> None:
-        self.device = resolve_device(device) if isinstance(device, str) else device
-        on_cuda = self.device.type == "cuda"
-        self.precision: Precision = precision
-        if precision == "auto":
-            self.precision = "float16" if on_cuda else "float32"
+        """Predict with a network that is in memory; `load` reads one from a file.
+
+        Args:
+            checkpoint: The network, or what describes it where a backend has it already.
+            device: As for `load`.
+            precision: As for `load`.
+            backend: Holds the network on `device`; None: PyTorch computes that of `checkpoint`.
+
+        Raises:
+            DeviceError: The device is unknown or absent.
+        """
+        self.device: Device = find_device(str(device))
         self.preprocessing = checkpoint.preprocessing
         self.card: Card = checkpoint.card
-        self.network = checkpoint.network.eval().to(self.device)
-        self.network.to(memory_format=torch.channels_last)
+        self.architecture: Mapping[str, Any]
+        if isinstance(checkpoint, Checkpoint):
+            self.architecture = asdict(checkpoint.network.architecture)
+        else:
+            self.architecture = checkpoint.architecture
+        self.backend = backend or _to_backend(checkpoint, self.device, precision)
 
     @classmethod
     def load(
@@ -76,22 +96,40 @@ class Predictor:
         weights: str | os.PathLike[str] | None = None,
         device: str = "auto",
         precision: Precision = "float32",
+        backend: BackendName = "auto",
+        threads: int | None = None,
     ) -> Predictor:
         """Load a checkpoint.
 
         Args:
             weights: A checkpoint of this project; None for the released weights.
             device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-            precision: Of the convolutions. Below float32 they are faster on a GPU, and the numbers
-                differ a little from float32's.
+            precision: Of the convolutions. Below float32 they are faster on a GPU, and with
+                OpenVINO on a CPU that computes in bfloat16, and the numbers differ a little.
+            backend: What computes: `torch`, the reference; `onnx` or `openvino`, faster on a CPU,
+                for checkpoints that `saliency export` was called for, as for the released one;
+                `auto`, the fastest of those that are installed and can.
+            threads: On a CPU: how many threads will call `infer` at once, each computing on one
+                core; None: one call at a time, on all cores.
 
         Raises:
+            BackendError: The backend is not installed, or does not go with the rest.
             CheckpointError: The file is missing, damaged or foreign.
             DeviceError: The device is unknown or absent.
         """
-        found = resolve_device(device)  # before the slower loading
+        found = find_device(device)  # before the slower loading
         path = released_weights() if weights is None else Path(weights)
-        return cls(load_checkpoint(path), found, precision)
+        opened = open_backend(backend, path, found, precision, threads)
+        return cls(read_header(path), str(found), backend=opened)
+
+    @property
+    def precision(self) -> Precision:
+        """What the convolutions are computed in."""
+        return self.backend.precision
+
+    def describe(self) -> str:
+        """Return where and with what it computes, for people."""
+        return f"device: {self.device}, backend: {self.backend.name}"
 
     def predict(self, image: ImageSource) -> Prediction:
         """Predict one photo.
@@ -141,25 +179,18 @@ class Predictor:
         image = read_image(source, limits=limits)
         return PreparedImage(image, self.preprocessing.to_input(image))
 
-    @torch.inference_mode()
-    def infer(self, batch: Sequence[PreparedImage]) -> Output:
-        """Run the network on photos of one network size.
+    def infer(self, batch: Sequence[PreparedImage]) -> NetworkOutput:
+        """Run the network on photos of one network size; several threads may call at once.
 
         Returns:
-            The network's output, float32 on the CPU; a row a photo.
+            Its output, a row a photo, the log-density at the network's input size.
         """
-        inputs = torch.stack([prepared.input for prepared in batch])  # (B, 3, h, w)
-        on_cuda = self.device.type == "cuda"
-        if on_cuda:
-            inputs = inputs.pin_memory()  # so that the copy need not be waited for
-        inputs = inputs.to(self.device, memory_format=torch.channels_last, non_blocking=on_cuda)
-        dtype = getattr(torch, self.precision)
-        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
-            output: Output = self.network(inputs)
-        return Output(
-            None if output.log_density is None else output.log_density.float().cpu(),
-            None if output.score_logits is None else output.score_logits.float().cpu(),
-        )
+        output = self.backend.infer(np.stack([prepared.input for prepared in batch]))
+        if output.log_density is None:
+            return output
+        height, width = batch[0].network_size
+        enlarged = np.stack([_enlarge(row, (height, width)) for row in output.log_density])
+        return output._replace(log_density=enlarged)
 
     def _predict_prepared(self, photos: list[PreparedImage]) -> Iterator[Prediction]:
         """Predict photos; neighbours of one orientation go through together."""
@@ -171,21 +202,41 @@ class Predictor:
                 yield to_prediction(output, i, (height, width))
 
 
-def to_prediction(output: Output, index: int, image_size: tuple[int, int]) -> Prediction:
-    """Return row `index` of `output` for a photo of `image_size` (height, width)."""
+def to_prediction(output: NetworkOutput, index: int, image_size: tuple[int, int]) -> Prediction:
+    """Return row `index` of what `infer` returned for a photo of `image_size` (height, width)."""
     density = distribution = score = score_std = None
     if output.log_density is not None:
         height, width = image_size
-        # cv2 and NumPy from here: on single maps they start faster than torch.
-        small = np.exp(output.log_density[index].numpy())
+        small = np.exp(output.log_density[index])
         shrinks = height < small.shape[0] or width < small.shape[1]
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         density = normalize_density(cv2.resize(small, (width, height), interpolation=interpolation))
     if output.score_logits is not None:
-        probabilities: NDArray[np.float64] = (
-            output.score_logits[index].double().softmax(dim=0).numpy()
-        )
+        logits = output.score_logits[index].astype(np.float64)
+        votes = np.exp(logits - logits.max())
+        probabilities = votes / votes.sum()
         score = float(probabilities @ SCORES)
         score_std = float(np.sqrt(probabilities @ (SCORES - score) ** 2))
         distribution = probabilities.astype(np.float32)
     return Prediction(image_size, density, score, score_std, distribution)
+
+
+def _enlarge(log_density: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return `log_density` (h', w') at (height, width) `size`, as the network itself would."""
+    if log_density.shape == size:
+        return log_density
+    height, width = size
+    return np.asarray(
+        cv2.resize(log_density, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32
+    )
+
+
+def _to_backend(checkpoint: Checkpoint | Header, device: Device, precision: Precision) -> Backend:
+    """Return PyTorch with the network of `checkpoint`."""
+    import torch
+
+    from saliency.backends.torch import TorchBackend
+
+    if not isinstance(checkpoint, Checkpoint):
+        raise TypeError("`checkpoint` should hold a network, or `backend` be given. Found neither.")
+    return TorchBackend(checkpoint.network, torch.device(str(device)), precision)

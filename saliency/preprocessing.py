@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from saliency.errors import ConfigError
 
@@ -55,7 +53,7 @@ class Preprocessing:
         height, width = image_size
         return (self.width, self.height) if height > width else (self.height, self.width)
 
-    def to_input(self, image: NDArray[np.uint8]) -> Tensor:
+    def to_input(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return one photo as the network's input.
 
         Args:
@@ -64,14 +62,14 @@ class Preprocessing:
         Returns:
             (3, h, w) float32.
         """
-        resized = resize(image, self.network_size(image.shape[:2]))  # (h, w, 3)
-        return self.normalize(torch.tensor(resized))  # a copy: the photo may be read-only
-
-    def normalize(self, images: Tensor) -> Tensor:
-        """Return uint8 (..., h, w, 3) as float32 (..., 3, h, w), normalised."""
-        mean = torch.tensor(self.mean) * 255
-        std = torch.tensor(self.std) * 255
-        return ((images.float() - mean) / std).movedim(-1, -3)
+        size = self.network_size((image.shape[0], image.shape[1]))
+        planes = np.empty((3, *size), np.float32)
+        mean = np.asarray(self.mean, np.float32) * 255
+        std = np.asarray(self.std, np.float32) * 255
+        for channel, plane in enumerate(cv2.split(resize(image, size))):
+            np.subtract(plane, mean[channel], out=planes[channel])
+            planes[channel] /= std[channel]
+        return planes
 
 
 def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -7,12 +7,14 @@ N fixations. Sizes are always `(height, width)`; `xs`, `ys` count pixels from th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:  # it takes seconds to import, and predicting can do without
+    import torch
+    from torch import Tensor
 
 SCORE_BINS = 10
 """K: the bins of a score distribution, AVA's votes 1..10."""
@@ -78,8 +80,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`, images in channels-last memory order."""
+        from torch import channels_last
+
         return Batch(
-            images=self.images.to(device, non_blocking=True, memory_format=torch.channels_last),
+            images=self.images.to(device, non_blocking=True, memory_format=channels_last),
             dataset_index=self.dataset_index.to(device, non_blocking=True),
             density=self.density.to(device, non_blocking=True),
             has_saliency=self.has_saliency.to(device, non_blocking=True),

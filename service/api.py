@@ -85,7 +85,7 @@ class Service:
             commit=card.commit,
             data=list(card.data),
             metrics={name: dict(values) for name, values in card.metrics.items()},
-            architecture=asdict(predictor.network.architecture),
+            architecture=dict(predictor.architecture),
             preprocessing=asdict(predictor.preprocessing),
             device=str(predictor.device),
             precision=predictor.precision,

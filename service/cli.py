@@ -12,7 +12,6 @@ import typer
 import uvicorn
 
 from saliency.allocator import keep_freed_memory
-from saliency.devices import use_one_thread
 from saliency.errors import SaliencyError
 from saliency.predictor import Predictor
 from service.app import create_app
@@ -61,9 +60,13 @@ def serve(
     keep_freed_memory(up_to_bytes=15 * 2**20)
     # uvicorn stops gracefully, then raises the signal again: to stop when asked is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    predictor = Predictor.load(settings.weights, settings.device, settings.precision)
-    if predictor.device.type == "cpu" and settings.batch_size <= 1:
-        use_one_thread()
+    predictor = Predictor.load(
+        settings.weights,
+        settings.device,
+        settings.precision,
+        settings.backend,
+        threads=settings.threads if settings.batch_size <= 1 else None,
+    )
     uvicorn.run(
         create_app(settings, predictor),
         host=settings.host,

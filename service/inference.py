@@ -13,10 +13,11 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.backends import NetworkOutput
 from saliency.errors import SaliencyError
 from saliency.images import ImageLimits
 from saliency.predictor import Predictor, PreparedImage, to_prediction
-from saliency.types import Output, Prediction
+from saliency.types import Prediction
 from service.batching import MicroBatcher, QueueClosedError, QueueFullError
 from service.settings import Settings
 from service.telemetry import Metrics
@@ -77,7 +78,7 @@ class Inference:
         ahead = 2 * self._batch_size if self._batch_size > 1 else settings.threads
         self._room = asyncio.Semaphore(settings.threads + ahead)
         self._waiting = 0
-        self._batcher: MicroBatcher[PreparedImage, Output] = MicroBatcher(
+        self._batcher: MicroBatcher[PreparedImage, NetworkOutput] = MicroBatcher(
             self._compute,
             lambda prepared: prepared.network_size,
             batch_size=self._batch_size,
@@ -198,7 +199,7 @@ class Inference:
     def _finish(
         self,
         prepared: PreparedImage,
-        output: Output,
+        output: NetworkOutput,
         timing: Timing,
         finish: Callable[[Predicted], R],
     ) -> R:
@@ -228,13 +229,13 @@ class Inference:
         timing.add(stage, time.perf_counter() - began)
         self._observe(stage, time.perf_counter() - began)
 
-    def _compute(self, batch: Sequence[PreparedImage]) -> list[Output]:
+    def _compute(self, batch: Sequence[PreparedImage]) -> list[NetworkOutput]:
         began = time.perf_counter()
         output = self.predictor.infer(batch)
         self._observe("forward", time.perf_counter() - began)
         self._metrics.batch_sizes.observe(len(batch))
         return [
-            Output(
+            NetworkOutput(
                 None if output.log_density is None else output.log_density[i : i + 1],
                 None if output.score_logits is None else output.score_logits[i : i + 1],
             )

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from saliency.backends import BackendName, Precision
 from saliency.errors import ConfigError
-from saliency.predictor import Precision
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -27,6 +27,7 @@ class Settings(BaseSettings):
 
     weights: Path | None = Field(None, description="a checkpoint; the released one if unset")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    backend: BackendName = Field("auto", description="auto, torch, onnx or openvino")
     precision: Precision = Field("auto", description="auto: float16 on a GPU, float32 elsewhere")
     threads: int = Field(
         os.cpu_count() or 1,

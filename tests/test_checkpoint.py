@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from saliency.checkpoint import (
     Card,
     Checkpoint,
     load_checkpoint,
+    read_header,
     released_weights,
     save_checkpoint,
     to_sha256,
@@ -270,3 +272,15 @@ def test_absent_released_weights_are_an_error_that_says_where_they_should_be(tmp
     monkeypatch.setattr(saliency.checkpoint, "PACKAGE", tmp_path / "saliency")
     with pytest.raises(CheckpointError, match=str(tmp_path / "weights")):
         released_weights()
+
+
+def test_the_header_is_read_without_the_weights(path, checkpoint):
+    header = read_header(path)
+    assert header.architecture == asdict(checkpoint.network.architecture)
+    assert (header.preprocessing, header.card) == (PREPROCESSING, CARD)
+
+
+def test_a_header_that_describes_nothing_is_refused(path, tmp_path):
+    damaged = tampered(path, tmp_path / "odd.safetensors", "preprocessing", lambda _: {"height": 1})
+    with pytest.raises(CheckpointError, match="Found a mismatch"):
+        read_header(damaged)

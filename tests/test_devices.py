@@ -1,9 +1,12 @@
 """A device is there, or the error says what would work."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from saliency.devices import resolve_device
+from saliency.devices import Device, _may_have_gpu, find_device, resolve_device
 from saliency.errors import DeviceError
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -16,6 +19,26 @@ def test_cpu_is_always_there():
 @without_gpu
 def test_auto_falls_back_to_the_cpu():
     assert resolve_device() == torch.device("cpu")
+
+
+@pytest.mark.skipif(_may_have_gpu(), reason="this machine has a GPU's driver")
+def test_without_a_driver_auto_is_found_without_pytorch():
+    code = (
+        "import sys; from saliency.devices import find_device; "
+        "print(find_device('auto'), find_device('cpu'), 'torch' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["cpu", "cpu", "False"]
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda:1", "mps"])
+def test_a_device_is_written_as_it_is_asked_for(name):
+    kind, _, index = name.partition(":")
+    assert str(Device(kind, int(index) if index else None)) == name
+
+
+def test_pytorchs_device_is_the_one_that_is_found():
+    assert str(resolve_device()) == str(find_device())
 
 
 @without_gpu

@@ -116,7 +116,7 @@ def _features(
     pooled, votes = [], []
     for index in range(len(dataset)):
         sample = dataset[index]
-        features = network.encoder(preprocessing.to_input(sample.image)[None])
+        features = network.encoder(torch.from_numpy(preprocessing.to_input(sample.image))[None])
         pooled.append(pool_features([features[i] for i in network.aesthetic_stages]))
         votes.append(torch.from_numpy(sample.score_distribution))
         if on_image:

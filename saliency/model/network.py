@@ -160,12 +160,16 @@ class SaliencyNetwork(nn.Module):
             )
             self.priors = DatasetPriors(len(architecture.datasets))
 
-    def forward(self, images: Tensor, dataset_index: Tensor | None = None) -> Output:
+    def forward(
+        self, images: Tensor, dataset_index: Tensor | None = None, *, enlarge: bool = True
+    ) -> Output:
         """Predict.
 
         Args:
             images: (B, 3, h, w) float32, normalised, h and w multiples of 32.
             dataset_index: (B,) int64, which set's priors to use; None is neutral for all.
+            enlarge: Whether the log-density comes at the input's size or at the decoder's, for
+                whoever enlarges it.
 
         Returns:
             Log-density (B, h, w) and score logits (B, K), None where the head is missing.
@@ -201,7 +205,8 @@ class SaliencyNetwork(nn.Module):
         size = (images.shape[2], images.shape[3])
         # The softmax over pixels wants float32 also under autocast.
         with torch.autocast(images.device.type, enabled=False):
-            log_density = upsample(self.priors(logits.float(), dataset_index), size)
+            coarse = self.priors(logits.float(), dataset_index)
+            log_density = upsample(coarse, size)
             auxiliary_log_densities = tuple(
                 upsample(x.float().flatten(1).log_softmax(dim=1).view_as(x), size)
                 for x in auxiliary
@@ -216,7 +221,8 @@ class SaliencyNetwork(nn.Module):
                 log_density.exp(),
                 feature_gradient=self.architecture.aesthetic_gradient,
             )
-        return Output(log_density, score_logits, auxiliary_log_densities, pooled, trained)
+        shown = log_density if enlarge else coarse
+        return Output(shown, score_logits, auxiliary_log_densities, pooled, trained)
 
     def last_shared_layer(self) -> nn.Parameter | None:
         """Return the weight of the encoder's last trained layer that all heads use, if any is."""

@@ -36,7 +36,8 @@ def fit_aesthetics(
                 sample = dataset[index]
             except ImageError:
                 continue  # the loader names it
-            features = network.encoder(preprocessing.to_input(sample.image)[None].to(device))
+            images = torch.from_numpy(preprocessing.to_input(sample.image))[None]
+            features = network.encoder(images.to(device))
             pooled.append(pool_features([features[i] for i in network.aesthetic_stages]))
             distributions.append(torch.from_numpy(sample.score_distribution))
     network.aesthetics.fit(torch.cat(pooled), torch.stack(distributions).to(device), ridge)

@@ -1,0 +1,59 @@
+"""What every backend does: prepared photos in, the network's two outputs out."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.errors import BackendError
+
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
+"""Of the convolutions; `auto` is float16 on CUDA and float32 elsewhere."""
+
+
+class NetworkOutput(NamedTuple):
+    """What the network says of a batch; a head that it lacks leaves None.
+
+    Attributes:
+        log_density: (B, h', w') float32, natural logarithm of a density, at the network's input
+            size or coarser. Each may lack a constant: exp need not sum to 1.
+        score_logits: (B, K) float32; softmax gives the score distribution.
+    """
+
+    log_density: NDArray[np.float32] | None
+    score_logits: NDArray[np.float32] | None
+
+
+class Backend(Protocol):
+    """Computes the network.
+
+    Attributes:
+        name: `torch`, `onnx` or `openvino`.
+        precision: What the convolutions are computed in, never `auto`.
+    """
+
+    name: str
+    precision: Precision
+
+    def infer(self, inputs: NDArray[np.float32]) -> NetworkOutput:
+        """Compute photos of one size; several threads may call at once.
+
+        Args:
+            inputs: (B, 3, h, w), normalised; (h, w) is the network's size or its transpose.
+        """
+        ...
+
+
+def refuse_precision(backend: str, precision: Precision, *known: Precision) -> None:
+    """Check that `backend` can compute in `precision`.
+
+    Raises:
+        BackendError: It cannot.
+    """
+    if precision not in known:
+        raise BackendError(
+            f"`precision` should be {' or '.join(known)} with the backend {backend}. "
+            f"Found {precision}."
+        )

@@ -1,0 +1,51 @@
+"""Exported networks: ONNX files beside the checkpoint that they were made from.
+
+`saliency export` writes one for landscape and one for portrait photos, so that everything in them
+is known beforehand and nothing is worked out for each photo. They need neither PyTorch nor timm.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from saliency.checkpoint import to_sha256
+from saliency.preprocessing import Preprocessing
+
+log = logging.getLogger(__name__)
+
+INPUT = "images"
+LOG_DENSITY = "log_density"
+SCORE_LOGITS = "score_logits"
+
+Graphs: TypeAlias = Mapping[tuple[int, int], Path]
+"""The ONNX file of each input size (height, width)."""
+
+
+def name_graphs(weights: Path, preprocessing: Preprocessing) -> dict[tuple[int, int], Path]:
+    """Return where the exported networks of a checkpoint belong."""
+    landscape = (preprocessing.height, preprocessing.width)
+    return {
+        (height, width): weights.with_name(f"{weights.stem}.{height}x{width}.onnx")
+        for height, width in (landscape, landscape[::-1])
+    }
+
+
+def find_graphs(weights: Path, preprocessing: Preprocessing) -> Graphs | None:
+    """Return the exported networks of a checkpoint; None where one is missing or of another."""
+    graphs = name_graphs(weights, preprocessing)
+    if not all(path.is_file() for path in graphs.values()):
+        return None
+    # An ONNX file holds its metadata as plain text.
+    sha256 = to_sha256(weights).encode()
+    if all(sha256 in path.read_bytes() for path in graphs.values()):
+        return graphs
+    log.warning(
+        "The exported network beside %s was made from another file and is not used; "
+        "to write it anew: saliency export %s",
+        weights,
+        weights,
+    )
+    return None

@@ -1,0 +1,54 @@
+"""The reference: PyTorch, on any device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from saliency.backends.base import NetworkOutput, Precision
+from saliency.model import SaliencyNetwork
+
+
+class TorchBackend:
+    """A network in PyTorch; the only backend that computes on a GPU.
+
+    Attributes:
+        network: In evaluation mode, on the device.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, network: SaliencyNetwork, device: torch.device, precision: Precision = "float32"
+    ) -> None:
+        """Move `network` to `device`.
+
+        Args:
+            network: It is changed in place.
+            device: Where to compute.
+            precision: Of the convolutions.
+        """
+        self._device = device
+        self.precision: Precision = precision
+        if precision == "auto":
+            self.precision = "float16" if device.type == "cuda" else "float32"
+        self.network = network.eval().to(device)
+        self.network.to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def infer(self, inputs: NDArray[np.float32]) -> NetworkOutput:
+        """Return the outputs at the network's input size."""
+        images = torch.from_numpy(inputs)  # (B, 3, h, w)
+        on_cuda = self._device.type == "cuda"
+        if on_cuda:
+            images = images.pin_memory()  # so that the copy need not be waited for
+        images = images.to(self._device, memory_format=torch.channels_last, non_blocking=on_cuda)
+        dtype = getattr(torch, self.precision)
+        with torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32):
+            output = self.network(images)
+        return NetworkOutput(_to_numpy(output.log_density), _to_numpy(output.score_logits))
+
+
+def _to_numpy(tensor: torch.Tensor | None) -> NDArray[np.float32] | None:
+    return None if tensor is None else tensor.float().cpu().numpy()
