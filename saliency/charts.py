@@ -233,7 +233,9 @@ class _Scale:
             exponents = range(
                 math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1
             )
-            factors = (1, 2, 5) if self.high / self.low < 300 else (1,)
+            ratio = self.high / self.low
+            few = (1.0, 2.0, 5.0) if ratio > 8 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+            factors = few if ratio < 300 else (1.0,)
             values = [f * 10.0**e for e in exponents for f in factors]
             return [v for v in values if self.low <= v <= self.high]
         raw = (self.high - self.low) / 5

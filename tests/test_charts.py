@@ -60,6 +60,13 @@ def test_series_beyond_the_palette_look_different():
     assert len(looks) == len(many)
 
 
+@pytest.mark.parametrize("high", [1.3, 3.0, 9.0, 100.0, 1e6])
+def test_a_logarithmic_axis_has_some_numbers_but_not_too_many(high):
+    drawn = line_chart([Series("", [0, 1], [0.8, high])], log_y=True, **LABELS)
+    beside = [e for e in parse(drawn).iter(f"{SVG}text") if e.get("text-anchor") == "end"]
+    assert 2 <= len(beside) <= 9
+
+
 def test_points_beyond_the_palette_look_different():
     many = [Series(str(n), [n], [n]) for n in range(3 * len(PALETTE))]
     drawn = scatter_chart(many, **LABELS)

@@ -37,7 +37,7 @@ def gradnorm_toy(
 
     Two and ten regression tasks that differ in scale, a small shared network, every strategy of
     `weighting.name`, 100 random static weightings and a sweep of GradNorm's alpha. No data is
-    needed; it takes about ten minutes on one core.
+    needed; it takes ten to fifteen minutes on one core.
 
     **Example:** `saliency experiment gradnorm-toy -o runs/toy`
     """
@@ -81,3 +81,5 @@ def _show(study: Study) -> None:
                 markup=False,
                 soft_wrap=True,
             )
+    for sentence in study.under_other_choices():
+        stdout.print(sentence, highlight=False, markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,16 @@ from saliency.experiments.gradnorm_study import Study, ToyResult
 from saliency.experiments.gradnorm_toy import STRATEGIES
 from saliency.files import write_atomically
 
+PAPERS = ("equal", "uncertainty", "gradnorm")
+
 COUNTS = {2: "Two", 10: "Ten"}
 """Tasks in words, for headings."""
 
 SMALL_WIDTH, SMALL_HEIGHT = 470, 240
 """Pixels of the charts of which there is one a strategy."""
+
+SMALLEST_WEIGHT = 1e-5
+"""What smaller weights are drawn at; MGDA's can be 0, which a logarithmic axis has not."""
 
 
 def write_page(study: Study, path: Path) -> None:
@@ -34,7 +40,12 @@ def write_page(study: Study, path: Path) -> None:
         lstrip_blocks=True,
     )
     text = environment.get_template("gradnorm_toy.html").render(
-        study=study, strategies=STRATEGIES, heading=_heading, charts=_charts
+        study=study,
+        strategies=STRATEGIES,
+        smallest_weight=SMALLEST_WEIGHT,
+        heading=_heading,
+        rows=_rows,
+        charts=_charts,
     )
     write_atomically(path, text.encode())
 
@@ -44,10 +55,28 @@ def _heading(result: ToyResult) -> str:
     return f"{COUNTS.get(count, count)} tasks"
 
 
+def _rows(result: ToyResult) -> list[list[str]]:
+    """Return each strategy's name, final score, its range and its average weights, best first."""
+    small, large = np.argmin(result.setup.sigmas), np.argmax(result.setup.sigmas)
+    rows = []
+    for name in _best_first(result):
+        final, weights = result.final(name), result.weights(name).mean(axis=0)
+        numbers = [f"{value:.3f}" for value in (final.mean(), final.min(), final.max())]
+        rows.append([name, *numbers, f"{weights[small]:.4f}", f"{weights[large]:.4f}"])
+    return rows
+
+
+def _best_first(result: ToyResult) -> list[str]:
+    return sorted(STRATEGIES, key=lambda name: float(result.final(name).mean()))
+
+
 def _charts(result: ToyResult) -> dict[str, str | list[str]]:
     return {
         "finals": _finals(result),
-        "scores": _scores(result),
+        "scores": [
+            _scores(result, STRATEGIES, "Score over steps, mean over seeds"),
+            _scores(result, PAPERS, "The same for the strategies that the paper compares"),
+        ],
         "weights": [_weights(result, name) for name in STRATEGIES],
         "statics": _statics(result),
         "alphas": _alphas(result),
@@ -56,7 +85,7 @@ def _charts(result: ToyResult) -> dict[str, str | list[str]]:
 
 def _finals(result: ToyResult) -> str:
     rows = []
-    for name in sorted(STRATEGIES, key=lambda name: result.final(name).mean()):
+    for name in _best_first(result):
         values = result.final(name)
         rows.append(IntervalRow(name, values.mean(), values.min(), values.max()))
     return interval_chart(
@@ -66,18 +95,19 @@ def _finals(result: ToyResult) -> str:
     )
 
 
-def _scores(result: ToyResult) -> str:
+def _scores(result: ToyResult, names: Sequence[str], title: str) -> str:
     steps = result.histories[0].steps.tolist()
     return line_chart(
-        [Series(name, steps, result.scores(name).tolist()) for name in STRATEGIES],
-        title="Score over steps, mean over seeds",
+        [Series(name, steps, result.scores(name).tolist()) for name in names],
+        title=title,
         x_label="step",
         y_label="sum of L(t) / L(0)",
+        log_y=True,
     )
 
 
 def _weights(result: ToyResult, strategy: str) -> str:
-    weights = result.weights(strategy)
+    weights = result.weights(strategy).clip(min=SMALLEST_WEIGHT)
     middles = (result.histories[0].steps[1:] - result.setup.epoch_steps / 2).tolist()
     return line_chart(
         [

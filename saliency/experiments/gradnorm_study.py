@@ -173,6 +173,22 @@ class Study:
     results: tuple[ToyResult, ...]
     variants: dict[str, dict[str, float]]
 
+    def under_other_choices(self) -> list[str]:
+        """Return a sentence a variant: where GradNorm ends in it."""
+        sentences = []
+        for name, scores in self.variants.items():
+            others = [
+                f"{'below' if scores['gradnorm'] < scores[other] else 'not below'} {other} "
+                f"({scores[other]:.3f})"
+                for other in ("equal", "uncertainty")
+            ]
+            best = min(scores, key=lambda strategy: scores[strategy])
+            sentences.append(
+                f"{name}: GradNorm ends at {scores['gradnorm']:.3f}, {' and '.join(others)}; "
+                f"the lowest is {best} ({scores[best]:.3f})"
+            )
+        return sentences
+
     def to_json(self) -> dict[str, Any]:
         """Return everything but the weights of each epoch's every seed, for programs."""
         return {
@@ -322,7 +338,7 @@ def _best_is_near(statics: Statics, gradnorm: float) -> Expectation:
     return Expectation(
         "The best of the random static weightings is near GradNorm's time-averaged weights.",
         "holds" if rank <= count / 10 else "does not hold" if rank > count / 2 else "mixed",
-        f"it is the {rank}. nearest of {count} and scores {statics.scores[best]:.3f}; "
+        f"it is number {rank} of {count} in nearness and scores {statics.scores[best]:.3f}; "
         f"GradNorm with the same seed {gradnorm:.3f}, "
         f"its average weights held constant {statics.at_mean:.3f}",
     )

@@ -119,7 +119,7 @@ def test_the_page_shows_every_finding_and_well_formed_charts(study, tmp_path):
         for expectation in result.expectations:
             assert expectation.found.split(";")[0] in text.replace("&#39;", "'")
     charts = [part.split("</svg>")[0] + "</svg>" for part in text.split("<svg")[1:]]
-    assert len(charts) == len(PLAN.setups) * (len(STRATEGIES) + 4)
+    assert len(charts) == len(PLAN.setups) * (len(STRATEGIES) + 5)
     for chart in charts:
         ET.fromstring("<svg" + chart)  # noqa: S314
     assert "src=" not in text
