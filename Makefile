@@ -37,10 +37,12 @@ serve: $(VENV)/.serve  ## The web page and HTTP API on http://127.0.0.1:8000
 	$(BIN)/saliency-serve
 
 test: $(VENV)/.dev  ## The fast tests, under ten minutes.
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -m "not slow and browser"
 
 test-slow: $(VENV)/.dev  ## The long tests.
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not browser"
+	$(BIN)/python -m pytest -m "slow and browser" || [ $$? -eq 5 ]  # 5: there are none
 
 check: $(VENV)/.dev  ## Format, lint, types, import rules.
 	$(BIN)/ruff format --check .
