@@ -34,11 +34,11 @@ from saliency.batch import (
 from saliency.checkpoint import released_weights, to_sha256
 from saliency.cli.options import Backend, Device, Weights
 from saliency.cli.progress import Progress, progress, say
-from saliency.cli.stopping import stop_requests
 from saliency.errors import ConfigError, SaliencyError
 from saliency.insights import AspectRatio
 from saliency.predictor import BATCH_SIZE, Predictor
 from saliency.rendering import OVERLAY_SIDE_PX
+from saliency.stopping import stop_requests
 
 POLL_S = 1.0
 INTERRUPTED = 130

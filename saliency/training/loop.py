@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -24,6 +20,7 @@ from saliency.evaluation import SetResult, evaluate
 from saliency.model import SaliencyNetwork
 from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
+from saliency.stopping import stop_requests
 from saliency.tasks import AestheticTask, SaliencyTask, Task, mean_task_losses
 from saliency.training.anchor import FeatureAnchor
 from saliency.training.balancing import (
@@ -156,8 +153,8 @@ def train(
         found,
         reporter,
     )
-    with reporter, _stop_requests() as stop:
-        return run.to_end(stop)
+    with reporter, stop_requests() as is_stopping:
+        return run.to_end(is_stopping)
 
 
 def build_tasks(config: TrainingConfig, sets: LabelledSets) -> tuple[Task, ...]:
@@ -234,18 +231,18 @@ class _Run:
         wanted = config.train.precision
         self.autocast = wanted == "bfloat16" or (wanted == "auto" and device.type == "cuda")
 
-    def to_end(self, stop: _StopRequest) -> TrainingResult:
+    def to_end(self, is_stopping: Callable[[], bool]) -> TrainingResult:
         """Train until the last epoch, early stopping or a stop request."""
         progress = self.state.progress
         self.reporter.start(self.config, self.total_steps, progress.step)
-        while not progress.finished and not stop.requested:
-            self._epoch(stop)
-        if stop.requested:
+        while not progress.finished and not is_stopping():
+            self._epoch(is_stopping)
+        if is_stopping():
             self._save()
         best = self.run_dir / (BEST if progress.best_epoch else LAST)
         return TrainingResult(best, progress.best_score, progress.best_epoch, not progress.finished)
 
-    def _epoch(self, stop: _StopRequest) -> None:
+    def _epoch(self, is_stopping: Callable[[], bool]) -> None:
         """Train what is left of the current epoch, then validate and save."""
         progress, train = self.state.progress, self.config.train
         self.state.network.train()
@@ -257,7 +254,7 @@ class _Run:
             progress.step += 1
             progress.step_in_epoch += 1
             self.reporter.step(progress.step, values)
-            if stop.requested:
+            if is_stopping():
                 return
             if progress.step_in_epoch % train.save_every_steps == 0:
                 self._save()
@@ -404,34 +401,3 @@ def _check_same_config(state_path: Path, config: TrainingConfig) -> None:
             f"{state_path.parent} should be a new folder or a run of this config. Found a run of "
             "another; name another folder with -o, or remove it."
         )
-
-
-@dataclass
-class _StopRequest:
-    """Whether someone asked the run to stop."""
-
-    requested: bool = False
-
-
-@contextmanager
-def _stop_requests() -> Iterator[_StopRequest]:
-    """Turn the first Ctrl-C or SIGTERM into a request; the second acts at once."""
-    request = _StopRequest()
-    previous: dict[signal.Signals, Any] = {}
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        del frame
-        request.requested = True
-        signal.signal(number, previous[signal.Signals(number)])
-
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.getsignal(number)
-            signal.signal(number, ask)
-    except ValueError:  # not the main thread: the caller handles signals
-        pass
-    try:
-        yield request
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

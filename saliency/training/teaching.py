@@ -19,7 +19,27 @@ from saliency.predictor import Predictor
 from saliency.types import Sample
 
 
-class TaughtDataset:
+class _Relabelled:
+    """The images of a data set, in its order; subclasses give them other labels."""
+
+    def __init__(self, dataset: LabelledDataset) -> None:
+        self._dataset = dataset
+
+    @property
+    def name(self) -> str:
+        """Name of the set."""
+        return self._dataset.name
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """File names, as in the set."""
+        return self._dataset.ids
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+
+class TaughtDataset(_Relabelled):
     """A data set with the labels that it lacks filled in by a teacher; itself a data set.
 
     The teacher sees every image once, as it is, when this is made. Its densities are kept at the
@@ -37,7 +57,7 @@ class TaughtDataset:
             CheckpointError: `teacher` is no checkpoint of this project.
             ConfigError: It lacks the head for what is missing.
         """
-        self._dataset = dataset
+        super().__init__(dataset)
         self._densities: dict[str, NDArray[np.float16]] = {}
         self._distributions: dict[str, NDArray[np.float32]] = {}
         predictor = Predictor(load_checkpoint(teacher), device)
@@ -66,19 +86,6 @@ class TaughtDataset:
                     f"Found none in {teacher}."
                 )
 
-    @property
-    def name(self) -> str:
-        """Name of the set."""
-        return self._dataset.name
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """File names, as in the set."""
-        return self._dataset.ids
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
     def __getitem__(self, index: int) -> Sample:
         sample = self._dataset[index]
         if sample.image_id in self._densities:
@@ -99,12 +106,12 @@ def _compact(density: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
     return np.asarray(small / small.max(), np.float16)
 
 
-class ShuffledRatings:
+class ShuffledRatings(_Relabelled):
     """A data set whose images have each other's ratings, for a placebo; itself a data set."""
 
     def __init__(self, dataset: LabelledDataset, seed: int) -> None:
         """Read all ratings and draw who gets whose."""
-        self._dataset = dataset
+        super().__init__(dataset)
         ratings: list[NDArray[np.float32] | None] = []
         for index in range(len(dataset)):
             try:
@@ -116,19 +123,6 @@ class ShuffledRatings:
         self._ratings = {
             index: ratings[other] for index, other in zip(rated, drawn.tolist(), strict=True)
         }
-
-    @property
-    def name(self) -> str:
-        """Name of the set."""
-        return self._dataset.name
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """File names, as in the set."""
-        return self._dataset.ids
-
-    def __len__(self) -> int:
-        return len(self._dataset)
 
     def __getitem__(self, index: int) -> Sample:
         return replace(self._dataset[index], score_distribution=self._ratings.get(index))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,8 @@ from typing import Any
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C or SIGTERM into a request; the second acts at once.
+
+    Outside of the main thread, which alone may handle signals, nothing is turned.
 
     Yields:
         A function that says whether a stop was asked for.
@@ -24,8 +27,9 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         requested = True
         signal.signal(number, previous[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, ask)
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, ask)
     try:
         yield lambda: requested
     finally:
