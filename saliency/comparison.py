@@ -14,8 +14,9 @@ from saliency.insights import (
     require_density,
     summarize,
 )
-from saliency.insights.attention import fit_grid, to_grid
+from saliency.insights.attention import to_grid
 from saliency.metrics import cc, kl_div, sim
+from saliency.sizes import fit_within
 from saliency.types import Prediction
 
 GRID_SIDE = 384
@@ -88,20 +89,20 @@ def compare(
             f"Both versions should have the same regions. Found {names} and "
             f"{[region.name for region in regions_after]}."
         )
-    densities = require_density(before.density), require_density(after.density)
-    grid = fit_grid(before.image_size, GRID_SIDE)
-    first, second = (to_grid(density, grid) for density in densities)
+    coarse = [require_density(version.density_within(GRID_SIDE)) for version in (before, after)]
+    grid = fit_within(before.image_size, GRID_SIDE)
+    first, second = (to_grid(density, grid) for density in coarse)
     shared = sim(first, second)
     difference = None
     if before.score is not None and after.score is not None:
         difference = after.score - before.score
     measured = (
-        measure_regions(density, [region.box for region in regions])
-        for density, regions in zip(densities, (regions_before, regions_after), strict=True)
+        measure_regions(require_density(version.density), [region.box for region in regions])
+        for version, regions in ((before, regions_before), (after, regions_after))
     )
     return Comparison(
-        before=summarize(densities[0]),
-        after=summarize(densities[1]),
+        before=summarize(coarse[0], image_size=before.image_size),
+        after=summarize(coarse[1], image_size=after.image_size),
         score_difference=difference,
         cc=cc(first, second),
         sim=shared,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,13 @@ class Device:
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # knows of limits such as taskset's
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def find_device(name: str = "auto") -> Device:

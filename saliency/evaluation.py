@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, SupportsFloat
@@ -27,7 +28,6 @@ from saliency.metrics import (
     sim,
     srcc,
 )
-from saliency.predictor import BATCH_SIZE
 from saliency.types import SCORES, Fixations, Prediction, Sample
 
 MIDDLE_SCORE = 5.5
@@ -44,7 +44,7 @@ class PredictsMany(Protocol):
     """What evaluation asks of a predictor; `Predictor` and `CenterBiasPredictor` have it."""
 
     def predict_many(
-        self, images: Iterable[NDArray[np.uint8]], batch_size: int
+        self, images: Iterable[NDArray[np.uint8]], batch_size: int | None
     ) -> Iterator[Prediction]:
         """Yield one prediction a photo, in order."""
 
@@ -57,7 +57,7 @@ class CenterBiasPredictor:
         self._densities: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def predict_many(
-        self, images: Iterable[NDArray[np.uint8]], batch_size: int = BATCH_SIZE
+        self, images: Iterable[NDArray[np.uint8]], batch_size: int | None = None
     ) -> Iterator[Prediction]:
         """Yield the centre bias at each photo's size."""
         for image in images:
@@ -114,7 +114,7 @@ def evaluate(
     groups: Sequence[str] | None = None,
     score_cut: float = MIDDLE_SCORE,
     full: bool = True,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     on_image: Callable[[], None] | None = None,
 ) -> SetResult:
     """Measure a predictor on a labelled set, every photo in the neutral setting.
@@ -127,7 +127,7 @@ def evaluate(
         groups: One label an image; images of a group are resampled together.
         score_cut: Score that separates good from bad in binary accuracy.
         full: Also the slower metrics (AUC, sAUC, IG) and bootstrap intervals.
-        batch_size: Photos that go through the network together.
+        batch_size: As for `Predictor.predict_many`.
         on_image: Called after each photo, for a progress bar.
 
     Returns:
@@ -157,7 +157,7 @@ def evaluate(
 def predict_set(
     predictor: PredictsMany,
     dataset: LabelledImages,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     on_damaged: Callable[[str], object] | None = None,
 ) -> Iterator[tuple[int, Sample, Prediction]]:
     """Yield index, sample and prediction of every image of a set.
@@ -165,21 +165,24 @@ def predict_set(
     Args:
         predictor: What predicts.
         dataset: The images.
-        batch_size: Photos that go through the network together.
+        batch_size: As for `Predictor.predict_many`.
         on_damaged: Called with the reason for each image that cannot be read and is passed over.
     """
-    batch: list[tuple[int, Sample]] = []
-    for index in range(len(dataset)):
-        try:
-            batch.append((index, dataset[index]))
-        except ImageError as error:
-            if on_damaged:
-                on_damaged(str(error))
-        if len(batch) == batch_size or index == len(dataset) - 1:
-            predictions = predictor.predict_many([s.image for _, s in batch], batch_size)
-            for (position, sample), prediction in zip(batch, predictions, strict=True):
-                yield position, sample, prediction
-            batch.clear()
+    ahead: deque[tuple[int, Sample]] = deque()
+
+    def read_images() -> Iterator[NDArray[np.uint8]]:
+        for index in range(len(dataset)):
+            try:
+                sample = dataset[index]
+            except ImageError as error:
+                if on_damaged:
+                    on_damaged(str(error))
+                continue
+            ahead.append((index, sample))
+            yield sample.image
+
+    for prediction in predictor.predict_many(read_images(), batch_size):
+        yield *ahead.popleft(), prediction
 
 
 def measure_map(prediction: Prediction, sample: Sample) -> dict[str, float]:

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.densities import normalize_density
 from saliency.types import Fixations
 
 SIGMA_SHARE = 0.03
@@ -51,11 +52,3 @@ def to_density(
         fixation_map, (0, 0), sigmaX=sigma_px, sigmaY=sigma_px, borderType=cv2.BORDER_CONSTANT
     )
     return normalize_density(np.asarray(blurred, dtype=np.float32))
-
-
-def normalize_density(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Scale non-negative `values` (H, W) to sum 1; all zeros become the uniform density."""
-    total = float(values.sum(dtype=np.float64))
-    if total <= 0:
-        return np.full(values.shape, 1 / values.size, dtype=np.float32)
-    return (values / total).astype(np.float32)

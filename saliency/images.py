@@ -3,12 +3,12 @@
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,12 +47,23 @@ MAX_SCANS = 100
 """Passes over a progressive JPEG; encoders write about ten."""
 
 
-def read_image(
-    source: ImageSource,
-    *,
-    limits: ImageLimits = DEFAULT_LIMITS,
-    min_side_px: int | None = None,
-) -> NDArray[np.uint8]:
+Enough: TypeAlias = Callable[[tuple[int, int]], tuple[int, int]]
+"""Takes the (height, width) of an upright photo and returns how many of each are needed."""
+
+
+class ReducedImage(NamedTuple):
+    """A photo in as many pixels as somebody needs.
+
+    Attributes:
+        pixels: (h, w, 3) uint8, contiguous, upright RGB.
+        size: (height, width) of the whole photo.
+    """
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+
+
+def read_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """Read a photo as people see it: upright, RGB, eight bits.
 
     Reads JPEG, PNG, WebP, TIFF, BMP, GIF and, with the extra `heic`, HEIC; of several frames or
@@ -67,8 +78,6 @@ def read_image(
     Args:
         source: The photo. An array is taken as upright RGB and not copied if it is contiguous.
         limits: Largest file and largest picture to accept.
-        min_side_px: A JPEG may come at a half, a quarter or an eighth of its size, which is
-            decoded faster, as long as its shorter side keeps this many pixels. None: whole.
 
     Returns:
         (H, W, 3) uint8, contiguous.
@@ -78,16 +87,39 @@ def read_image(
         ImageTooLargeError: The file or the picture is beyond `limits`.
         ImageError: There is no such file, or `source` is something else altogether.
     """
+    return read_reduced(source, lambda size: size, limits=limits).pixels
+
+
+def read_reduced(
+    source: ImageSource,
+    enough: Enough,
+    *,
+    limits: ImageLimits = DEFAULT_LIMITS,
+) -> ReducedImage:
+    """Read a photo as `read_image` does, a large JPEG in fewer pixels, which takes less time.
+
+    JPEG's cosine transform gives a half, a quarter or an eighth of each side without the pixels
+    in between; of 12 megapixels a quarter takes a fifth of the time. Other images come whole.
+
+    Args:
+        source: The photo.
+        enough: Takes the (height, width) of the upright photo and returns those that are needed:
+            the smallest that JPEG has with at least as many rows and columns is read.
+        limits: Largest file and largest picture to accept.
+
+    Raises:
+        ImageError: As of `read_image`.
+    """
     match source:
         case np.ndarray():
-            return _check_array(source, limits)
+            array = _check_array(source, limits)
+            return ReducedImage(array, (array.shape[0], array.shape[1]))
         case Image.Image():
-            return _decode(source, "the given image", limits, None)  # its pixels may be there
+            return _decode(source, "the given image", limits)  # its pixels may be there
         case bytes():
-            return _read_bytes(source, "the given bytes", limits, min_side_px)
+            return _read_bytes(source, "the given bytes", limits, enough)
         case str() | os.PathLike():
-            data = _read_file(source, limits)
-            return _read_bytes(data, os.fspath(source), limits, min_side_px)
+            return _read_bytes(_read_file(source, limits), os.fspath(source), limits, enough)
     raise ImageError(
         f"An image should be a path, bytes, a PIL image or an array. Found {type(source).__name__}."
     )
@@ -116,9 +148,7 @@ def _read_file(path: str | os.PathLike[str], limits: ImageLimits) -> bytes:
         raise ImageError(f"{path} cannot be read: {error}.") from error
 
 
-def _read_bytes(
-    data: bytes, name: str, limits: ImageLimits, min_side_px: int | None
-) -> NDArray[np.uint8]:
+def _read_bytes(data: bytes, name: str, limits: ImageLimits, enough: Enough) -> ReducedImage:
     if not data:
         raise ImageDecodeError(f"{name} is empty: 0 bytes.")
     _check_bytes(len(data), name, limits)
@@ -127,7 +157,7 @@ def _read_bytes(
         _check_scans(data, name)
     with _one_error(name):
         image = reader(BytesIO(data))  # reads the header only
-    return _decode(image, name, limits, min_side_px)
+    return _decode(image, name, limits, enough)
 
 
 # A marker with a length after it, or the end of the image (D9).
@@ -193,19 +223,26 @@ def _import_heic_reader(name: str) -> type[ImageFile]:
 
 
 def _decode(
-    image: Image.Image, name: str, limits: ImageLimits, min_side_px: int | None
-) -> NDArray[np.uint8]:
-    _check_pixels((image.height, image.width), name, limits)
+    image: Image.Image, name: str, limits: ImageLimits, enough: Enough | None = None
+) -> ReducedImage:
+    whole = image.height, image.width
+    _check_pixels(whole, name, limits)
     with _one_error(name):
-        if min_side_px is not None:
-            image.draft(None, (min_side_px, min_side_px))  # does nothing but in a JPEG
+        if enough is not None and isinstance(image, JpegImageFile):
+            turned = _TURNS.get(_read_orientation(image)) in _SWAPS
+            height, width = enough(whole[::-1] if turned else whole)
+            image.draft(None, (height, width) if turned else (width, height))
+        reduced = (image.height, image.width) != whole
         image.load()
         # Only now: TIFF is turned by Pillow while it loads, PNG may hold EXIF after the pixels.
         turn = _TURNS.get(_read_orientation(image))
         upright = _to_rgb(image)
         if turn is not None:
             upright = upright.transpose(turn)
-        return np.array(upright)
+        pixels = np.array(upright)
+    if not reduced:
+        return ReducedImage(pixels, (pixels.shape[0], pixels.shape[1]))
+    return ReducedImage(pixels, whole[::-1] if turn in _SWAPS else whole)
 
 
 @contextmanager
@@ -231,6 +268,9 @@ _TURNS = {
 }
 """What makes each EXIF orientation upright; 1 is."""
 
+_SWAPS = frozenset(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+"""Those after which rows are columns."""
+
 
 def _read_orientation(image: Image.Image) -> Any:
     try:
@@ -245,7 +285,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         colours = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:

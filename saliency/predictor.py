@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -15,9 +17,11 @@ from numpy.typing import NDArray
 
 from saliency.backends import Backend, BackendName, NetworkOutput, Precision, open_backend
 from saliency.checkpoint import Card, Checkpoint, Header, read_header, released_weights
-from saliency.devices import Device, find_device
-from saliency.fixations import normalize_density
-from saliency.images import DEFAULT_LIMITS, ImageLimits, ImageSource, read_image
+from saliency.densities import normalize_density
+from saliency.devices import Device, count_cores, find_device
+from saliency.images import DEFAULT_LIMITS, ImageLimits, ImageSource, read_reduced
+from saliency.sizes import fit_within
+from saliency.threads import map_ahead, split_groups
 from saliency.types import SCORES, Prediction
 
 if TYPE_CHECKING:
@@ -25,17 +29,23 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 8
 
+OVERSAMPLING = 3
+"""Pixels along a side that a large JPEG is decoded to, at least, for each of the network's: with 2
+maps and scores differ from the whole photo's by twice as much, with 1 by far too much."""
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
     """A decoded photo, ready for the network.
 
     Attributes:
-        image: (H, W, 3) uint8, upright RGB.
+        image: (H', W', 3) uint8, upright RGB: the photo, or the photo reduced.
+        size: (height, width) of the photo.
         input: (3, h, w) float32, resized and normalised.
     """
 
     image: NDArray[np.uint8]
+    size: tuple[int, int]
     input: NDArray[np.float32]
 
     @property
@@ -89,6 +99,7 @@ class Predictor:
         else:
             self.architecture = checkpoint.architecture
         self.backend = backend or _to_backend(checkpoint, self.device, precision)
+        self._turn = Lock()
 
     @classmethod
     def load(
@@ -127,6 +138,11 @@ class Predictor:
         """What the convolutions are computed in."""
         return self.backend.precision
 
+    @property
+    def batch_size(self) -> int:
+        """Photos that should go through the network together: 1 where each core does its own."""
+        return 1 if self.backend.is_concurrent else BATCH_SIZE
+
     def describe(self) -> str:
         """Return where and with what it computes, for people."""
         return f"device: {self.device}, backend: {self.backend.name}"
@@ -140,77 +156,116 @@ class Predictor:
         Raises:
             ImageError: It cannot be read, or is larger than the limits.
         """
-        return next(self.predict_many([image]))
+        [prediction] = self.predict_prepared([self.prepare(image)], on_all_cores=True)
+        return prediction
 
     def predict_many(
-        self, images: Iterable[ImageSource], batch_size: int = BATCH_SIZE
+        self, images: Iterable[ImageSource], batch_size: int | None = None
     ) -> Iterator[Prediction]:
-        """Predict many photos in batches; the numbers are those of `predict`.
+        """Predict many photos; the numbers are those of `predict`.
+
+        Photos are decoded and computed in several threads, a few ahead of the one that is yielded.
 
         Args:
             images: As for `predict`; read as they are needed.
-            batch_size: Photos that go through the network together.
+            batch_size: Photos that go through the network together; None: `Predictor.batch_size`.
 
         Yields:
             One prediction a photo, in order.
 
         Raises:
-            ImageError: A photo cannot be read.
+            ImageError: A photo cannot be read; those before it were yielded.
         """
+        batch_size = self.batch_size if batch_size is None else batch_size
         if batch_size < 1:
             raise ValueError(f"`batch_size` should be at least 1. Found {batch_size}.")
-        waiting: list[PreparedImage] = []
-        for source in images:
-            waiting.append(self.prepare(source))
-            if len(waiting) == batch_size:
-                yield from self._predict_prepared(waiting)
-                waiting = []
-        yield from self._predict_prepared(waiting)
+        groups = split_groups(images, batch_size)
+        for predictions in map_ahead(self._predict_group, groups, count_cores()):
+            yield from predictions
 
-    def prepare(self, source: ImageSource, limits: ImageLimits = DEFAULT_LIMITS) -> PreparedImage:
+    def _predict_group(self, sources: Sequence[ImageSource]) -> list[Prediction]:
+        return self.predict_prepared([self.prepare(source) for source in sources])
+
+    def prepare(
+        self,
+        source: ImageSource,
+        limits: ImageLimits = DEFAULT_LIMITS,
+        *,
+        picture_side_px: int | None = 0,
+    ) -> PreparedImage:
         """Decode a photo and bring it to the network's size.
 
         `prepare`, `infer` and `to_prediction` are the three steps of `predict`, for a caller that
         runs them in different threads.
 
+        A JPEG much larger than the network's input is decoded in fewer pixels (`read_reduced`).
+        What the network gets does not depend on `picture_side_px`.
+
+        Args:
+            source: As for `predict`.
+            limits: Largest file and largest picture to accept.
+            picture_side_px: `PreparedImage.image` has a longer side of at least so many pixels, or
+                the photo's own size; None: always the photo's own.
+
         Raises:
             ImageError: It cannot be read, or is larger than `limits`.
         """
-        image = read_image(source, limits=limits)
-        return PreparedImage(image, self.preprocessing.to_input(image))
 
-    def infer(self, batch: Sequence[PreparedImage]) -> NetworkOutput:
+        def enough(size: tuple[int, int]) -> tuple[int, int]:
+            height, width = self.preprocessing.network_size(size)
+            return OVERSAMPLING * height, OVERSAMPLING * width
+
+        photo = read_reduced(source, enough, limits=limits)
+        inputs = self.preprocessing.to_input(photo.pixels)
+        picture = fit_within(photo.size, picture_side_px)
+        if max(picture) > max(photo.pixels.shape):
+            photo = read_reduced(source, lambda _: picture, limits=limits)
+        return PreparedImage(photo.pixels, photo.size, inputs)
+
+    def infer(self, batch: Sequence[PreparedImage], *, on_all_cores: bool = True) -> NetworkOutput:
         """Run the network on photos of one network size; several threads may call at once.
+
+        Args:
+            batch: The photos.
+            on_all_cores: On a CPU; False where several threads call at once.
 
         Returns:
             Its output, a row a photo, the log-density at the network's input size.
         """
-        output = self.backend.infer(np.stack([prepared.input for prepared in batch]))
+        inputs = np.stack([prepared.input for prepared in batch])
+        output = self.backend.infer(inputs, on_all_cores=on_all_cores)
         if output.log_density is None:
             return output
         height, width = batch[0].network_size
         enlarged = np.stack([_enlarge(row, (height, width)) for row in output.log_density])
         return output._replace(log_density=enlarged)
 
-    def _predict_prepared(self, photos: list[PreparedImage]) -> Iterator[Prediction]:
-        """Predict photos; neighbours of one orientation go through together."""
-        for _, group in groupby(photos, key=lambda prepared: prepared.network_size):
+    def predict_prepared(
+        self, photos: Sequence[PreparedImage], *, on_all_cores: bool = False
+    ) -> list[Prediction]:
+        """Predict photos that `prepare` returned; several threads may call at once.
+
+        Args:
+            photos: Neighbours of one network size go through the network together.
+            on_all_cores: On a CPU; False where several threads call at once.
+
+        Returns:
+            One prediction a photo, in order.
+        """
+        predictions = []
+        for _, group in groupby(photos, key=lambda photo: photo.network_size):
             batch = list(group)
-            output = self.infer(batch)
-            for i, prepared in enumerate(batch):
-                height, width = prepared.image.shape[:2]
-                yield to_prediction(output, i, (height, width))
+            with nullcontext() if self.backend.is_concurrent else self._turn:
+                output = self.infer(batch, on_all_cores=on_all_cores)
+            predictions += [to_prediction(output, i, photo.size) for i, photo in enumerate(batch)]
+        return predictions
 
 
 def to_prediction(output: NetworkOutput, index: int, image_size: tuple[int, int]) -> Prediction:
     """Return row `index` of what `infer` returned for a photo of `image_size` (height, width)."""
     density = distribution = score = score_std = None
     if output.log_density is not None:
-        height, width = image_size
-        small = np.exp(output.log_density[index])
-        shrinks = height < small.shape[0] or width < small.shape[1]
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        density = normalize_density(cv2.resize(small, (width, height), interpolation=interpolation))
+        density = normalize_density(np.exp(output.log_density[index]))
     if output.score_logits is not None:
         logits = output.score_logits[index].astype(np.float64)
         votes = np.exp(logits - logits.max())

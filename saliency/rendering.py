@@ -1,10 +1,13 @@
 """Densities and photos -> pictures to look at, and pictures -> bytes."""
 
+from functools import cache
 from typing import Any, Literal, overload
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from saliency.sizes import fit_within
 
 OVERLAY_SIDE_PX = 1600
 """Longer side of an overlay: sharp on a screen, and cheap for a 12-megapixel photo."""
@@ -71,15 +74,28 @@ def to_overlay(
         cv2.resize(density.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
     )
     # Below 1 the power lifts second and third places of interest, which a peak would hide.
-    glow = cv2.pow(attention, 0.75)[:, :, np.newaxis]
-    photo = small.astype(np.float32) / 255
-    # Grey around it, because a warm glow is lost on warm colours.
-    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[:, :, np.newaxis]
-    cold = np.float32(0.2) * photo + np.float32(0.45) * grey
-    lit = cold + glow * (np.float32(0.9) * photo - cold)
+    glow = _to_levels(cv2.pow(attention, 0.75))
+    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    # Of the glow alone there are 256 levels, so what depends on it is looked up.
+    of_photo, of_grey, added = _tabulate_glow()
+    channels = []
+    for i, plane in enumerate(cv2.split(small)):
+        lit = cv2.multiply(cv2.LUT(glow, of_photo[i]), plane, dtype=cv2.CV_32F)
+        cv2.add(lit, cv2.multiply(cv2.LUT(glow, of_grey[i]), grey, dtype=cv2.CV_32F), dst=lit)
+        cv2.add(lit, cv2.LUT(glow, added[i]), dst=lit)
+        channels.append(cv2.convertScaleAbs(lit))
+    return cv2.merge(channels).astype(np.uint8, copy=False)
+
+
+@cache
+def _tabulate_glow() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return a, b, c of `a * photo + b * grey + c`, each (3, 256): channels, levels of glow."""
+    glow = np.linspace(0, 1, 256, dtype=np.float32)
+    # Grey where nobody looks, because a warm glow is lost on warm colours.
+    photo, grey = 0.2 + 0.7 * glow, 0.45 * (1 - glow)
     # Light adds to the photo as two projectors do (screen blending), so its detail stays.
-    light = _to_inferno(glow) * np.float32(0.7 / 255)
-    return ((lit + (1 - lit) * light) * 255 + 0.5).astype(np.uint8)
+    light = 0.7 / 255 * _to_inferno(glow[:, np.newaxis])[:, 0].T.astype(np.float32)
+    return (1 - light) * photo, (1 - light) * grey, 255 * light
 
 
 def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
@@ -98,16 +114,21 @@ def _to_unit_peak(density: NDArray[Any]) -> NDArray[np.float32]:
     return (density / (peak if peak > 0 else 1)).astype(np.float32)
 
 
+def _to_levels(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return `values` in 0..1 as 0..255."""
+    return cv2.convertScaleAbs(values, alpha=255).astype(np.uint8, copy=False)
+
+
 def _to_inferno(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Colour `values` (H, W) or (H, W, 1) in 0..1 as (H, W, 3) uint8 RGB."""
-    bgr = cv2.applyColorMap((values * 255 + 0.5).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    """Colour `values` (H, W) in 0..1 as (H, W, 3) uint8 RGB."""
+    bgr = cv2.applyColorMap(_to_levels(values), cv2.COLORMAP_INFERNO)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def _reduce(image: NDArray[np.uint8], max_side_px: int | None) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    if max_side_px is None or max(height, width) <= max_side_px:
+    size = image.shape[0], image.shape[1]
+    height, width = fit_within(size, max_side_px)
+    if (height, width) == size:
         return image
-    scale = max_side_px / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    reduced = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return reduced.astype(np.uint8, copy=False)

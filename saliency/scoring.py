@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.devices import count_cores
 from saliency.errors import ImageError, InsightError
-from saliency.images import read_image
 from saliency.insights import to_perceptual_hash
-from saliency.predictor import BATCH_SIZE, Predictor
+from saliency.predictor import Predictor, PreparedImage
+from saliency.threads import map_ahead, split_groups
 
 
 class ScoredPhoto(NamedTuple):
@@ -40,9 +38,14 @@ class UnreadPhoto(NamedTuple):
 
 
 def score_photos(
-    predictor: Predictor, paths: Iterable[Path], batch_size: int = BATCH_SIZE
+    predictor: Predictor, paths: Iterable[Path], batch_size: int | None = None
 ) -> Iterator[ScoredPhoto | UnreadPhoto]:
     """Score photos; one that cannot be read does not stop the others.
+
+    Args:
+        predictor: With an aesthetic head.
+        paths: The photos.
+        batch_size: As for `Predictor.predict_many`.
 
     Yields:
         One outcome a path, in order.
@@ -50,21 +53,21 @@ def score_photos(
     Raises:
         InsightError: The network has no aesthetic head.
     """
-    waiting = iter(paths)
-    # Decoding releases the interpreter, so threads share the cores.
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        while group := list(islice(waiting, batch_size)):
-            images = list(pool.map(_try_read, group))
-            readable = [image for image in images if not isinstance(image, str)]
-            scores = (
-                require_score(prediction.score)
-                for prediction in predictor.predict_many(readable, batch_size)
-            )
-            for path, image in zip(group, images, strict=True):
-                if isinstance(image, str):
-                    yield UnreadPhoto(path, image)
-                else:
-                    yield ScoredPhoto(path, next(scores), to_perceptual_hash(image))
+
+    def score_group(group: Sequence[Path]) -> list[ScoredPhoto | UnreadPhoto]:
+        read = [_try_prepare(predictor, path) for path in group]
+        photos = [photo for photo in read if isinstance(photo, PreparedImage)]
+        predictions = iter(predictor.predict_prepared(photos))
+        return [
+            ScoredPhoto(path, require_score(next(predictions).score), to_perceptual_hash(one.image))
+            if isinstance(one, PreparedImage)
+            else UnreadPhoto(path, one)
+            for path, one in zip(group, read, strict=True)
+        ]
+
+    groups = split_groups(paths, batch_size or predictor.batch_size)
+    for outcomes in map_ahead(score_group, groups, count_cores()):
+        yield from outcomes
 
 
 def require_score(score: float | None) -> float:
@@ -78,9 +81,9 @@ def require_score(score: float | None) -> float:
     return score
 
 
-def _try_read(path: Path) -> NDArray[np.uint8] | str:
-    """Return the photo's pixels, or why there are none."""
+def _try_prepare(predictor: Predictor, path: Path) -> PreparedImage | str:
+    """Return the photo, ready for the network, or why there is none."""
     try:
-        return read_image(path)
+        return predictor.prepare(path)
     except ImageError as error:
         return str(error)

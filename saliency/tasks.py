@@ -4,8 +4,10 @@ A further task is one more class here and one more head in the network; the trai
 weighting strategies see only the list.
 """
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
 
 from saliency.losses import saliency_loss, squared_emd_loss
@@ -84,21 +86,40 @@ class AestheticTask:
         return squared_emd_loss(output.score_logits, batch.score_distribution)
 
 
+def count_labels(tasks: Sequence[Task], batches: Sequence[Batch]) -> Tensor:
+    """Return (K,) int64: how many images have each task's label."""
+    counts = torch.zeros(len(tasks), dtype=torch.int64)
+    for batch in batches:
+        counts += torch.stack([task.present(batch).sum() for task in tasks])
+    return counts
+
+
 def mean_task_losses(
-    tasks: tuple[Task, ...], output: Output, batch: Batch
+    tasks: tuple[Task, ...],
+    output: Output,
+    batch: Batch,
+    counts: Sequence[int] | None = None,
 ) -> tuple[list[Tensor], list[bool]]:
     """Return each task's mean loss over its labelled images, and whether it has any.
+
+    Args:
+        tasks: K tasks.
+        output: The network's of `batch`.
+        batch: The images, or a part of those that a mean is over.
+        counts: K numbers of labelled images that a mean is over, if `batch` is a part of them;
+            the means of the parts then add up to that of the whole.
 
     Returns:
         K scalars (0 without a gradient for a task that is absent) and K flags.
     """
     losses, present = [], []
-    for task in tasks:
+    for k, task in enumerate(tasks):
         mask = task.present(batch)
         here = bool(mask.any())
         present.append(here)
         if here:
-            losses.append(task.losses(output, batch)[mask].mean())
+            labelled = task.losses(output, batch)[mask]
+            losses.append(labelled.sum() / (counts[k] if counts else len(labelled)))
         else:
             losses.append(batch.density.new_zeros(()))
     return losses, present

@@ -7,10 +7,14 @@ N fixations. Sizes are always `(height, width)`; `xs`, `ys` count pixels from th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from saliency.densities import resize_density
+from saliency.sizes import fit_within
 
 if TYPE_CHECKING:  # it takes seconds to import, and predicting can do without
     import torch
@@ -111,20 +115,45 @@ class Output(NamedTuple):
     features: tuple[Tensor, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prediction:
     """What the network says of one photo. A head that it lacks leaves None.
 
     Attributes:
         image_size: (height, width) of the upright photo.
-        density: (H, W) float32, >= 0, sums to 1, the photo's own size: where people look.
+        network_density: (h, w) float32, >= 0, sums to 1: where people look, as fine as the network
+            knows it; `density` is enlarged from it.
         score: Mean aesthetic score, 1..10.
         score_std: Standard deviation of the score distribution: how much raters would differ.
         score_distribution: (K,) float32, sums to 1: the votes expected for 1..10.
     """
 
     image_size: tuple[int, int]
-    density: NDArray[np.float32] | None
+    network_density: NDArray[np.float32] | None
     score: float | None
     score_std: float | None
     score_distribution: NDArray[np.float32] | None
+
+    @cached_property
+    def density(self) -> NDArray[np.float32] | None:
+        """(H, W) float32, >= 0, sums to 1, the photo's own size: where people look.
+
+        Computed when it is first asked for: for a photo of 12 megapixels it is as much work as
+        the network. Where fewer pixels will do, `density_within` is cheaper.
+        """
+        known = self.network_density
+        return None if known is None else resize_density(known, self.image_size)
+
+    def density_within(self, max_side_px: int | None) -> NDArray[np.float32] | None:
+        """Return the density with a longer side of at most `max_side_px` and the photo's shape.
+
+        Args:
+            max_side_px: None, or a photo that is no larger: the photo's own size.
+
+        Returns:
+            (h, w) float32, >= 0, sums to 1.
+        """
+        size = fit_within(self.image_size, max_side_px)
+        if size == self.image_size or self.network_density is None:
+            return self.density
+        return resize_density(self.network_density, size)

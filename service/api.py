@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
-from numpy.typing import NDArray
 
 from saliency.errors import SaliencyError
 from saliency.insights import (
+    COARSE_SIDE,
     AspectRatio,
     Box,
     Crop,
@@ -26,7 +26,13 @@ from saliency.insights import (
     require_density,
     summarize,
 )
-from saliency.rendering import encode_png, to_heatmap, to_overlay, to_saliency_map
+from saliency.rendering import (
+    OVERLAY_SIDE_PX,
+    encode_png,
+    to_heatmap,
+    to_overlay,
+    to_saliency_map,
+)
 from saliency.types import Prediction
 from service.deadlines import while_wanted
 from service.inference import Inference, Predicted, Timing
@@ -196,7 +202,12 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
                 return Response(body.model_dump_json(), media_type=JSON)
             if media_type == NPY:
                 return Response(await inference.predict(data, timing, _to_npy), media_type=NPY)
-            picture = await inference.predict(data, timing, lambda p: _draw(p, render, bits))
+            picture = await inference.predict(
+                data,
+                timing,
+                lambda p: _draw(p, render, bits),
+                picture_side_px=OVERLAY_SIDE_PX if render == "overlay" else 0,
+            )
             return Response(picture, media_type=PNG)
 
         return await service.answer(request, "image", work)
@@ -288,10 +299,16 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
             aspects = [AspectRatio.parse(text) for text in aspect]
 
             def propose(predicted: Predicted) -> tuple[Predicted, list[list[Crop]]]:
-                density = require_density(predicted.prediction.density)
-                return predicted, [propose_crops(density, a, CROP_CANDIDATES) for a in aspects]
+                whole = predicted.prediction
+                density = require_density(whole.density_within(COARSE_SIDE))
+                return predicted, [
+                    propose_crops(density, a, CROP_CANDIDATES, image_size=whole.image_size)
+                    for a in aspects
+                ]
 
-            predicted, proposals = await inference.predict(form.images[0].data, timing, propose)
+            predicted, proposals = await inference.predict(
+                form.images[0].data, timing, propose, picture_side_px=None
+            )
             bodies: list[CropBody] = []
             for proposed in proposals:
                 parts = [predicted.image[crop.box.pixels] for crop in proposed]
@@ -330,8 +347,9 @@ def describe_prediction(prediction: Prediction, map_bits: Bits | None) -> dict[s
     """Return the fields of `PredictionBody` that depend on the prediction."""
     distribution = prediction.score_distribution
     saliency = encoded = None
-    if prediction.density is not None:
-        summary = summarize(prediction.density)
+    density = prediction.density_within(COARSE_SIDE)
+    if density is not None:
+        summary = summarize(density, image_size=prediction.image_size)
         x, y = summary.center_of_mass
         saliency = SaliencyBody(
             focal_points=[
@@ -342,7 +360,7 @@ def describe_prediction(prediction: Prediction, map_bits: Bits | None) -> dict[s
             center_of_mass=Point(x=x, y=y),
         )
         if map_bits is not None:
-            encoded = base64.b64encode(_draw_map(prediction.density, map_bits)).decode()
+            encoded = base64.b64encode(_draw_map(prediction, map_bits)).decode()
     return {
         "image_size": prediction.image_size,
         "score": prediction.score,
@@ -354,17 +372,19 @@ def describe_prediction(prediction: Prediction, map_bits: Bits | None) -> dict[s
 
 
 def _draw(predicted: Predicted, render: Render, bits: Bits) -> bytes:
-    density = require_density(predicted.prediction.density)
+    prediction = predicted.prediction
     match render:
         case "map":
-            return _draw_map(density, bits)
+            return _draw_map(prediction, bits)
         case "heatmap":
-            return encode_png(to_heatmap(density))
+            return encode_png(to_heatmap(require_density(prediction.density)))
         case "overlay":
+            density = require_density(prediction.density_within(OVERLAY_SIDE_PX))
             return encode_png(to_overlay(predicted.image, density))
 
 
-def _draw_map(density: NDArray[np.float32], bits: Bits) -> bytes:
+def _draw_map(prediction: Prediction, bits: Bits) -> bytes:
+    density = require_density(prediction.density)
     if bits == "16":
         return encode_png(to_saliency_map(density, bits=16))
     return encode_png(to_saliency_map(density, bits=8))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -48,7 +49,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """A photo and what the network says of it."""
+    """A photo, as large as was asked for, and what the network says of it."""
 
     image: NDArray[np.uint8]
     prediction: Prediction
@@ -139,6 +140,8 @@ class Inference:
         source: bytes | NDArray[np.uint8],
         timing: Timing,
         finish: Callable[[Predicted], R],
+        *,
+        picture_side_px: int | None = 0,
     ) -> R:
         """Return what `finish` makes of the photo and of what `Predictor.predict` says of it.
 
@@ -146,17 +149,22 @@ class Inference:
             source: The photo.
             timing: Seconds are added to it.
             finish: Blocking; runs in the pool, right behind the prediction.
+            picture_side_px: Longer side of the photo that `finish` needs, as for
+                `Predictor.prepare`; 0: it looks at the prediction alone.
 
         Raises:
             ImageError: It cannot be read, or is larger than the limits.
             SaliencyError: Whatever `finish` raises.
         """
+        prepare = partial(
+            self.predictor.prepare, source, self._limits, picture_side_px=picture_side_px
+        )
         outcome = "failed"
         try:
             if self._batch_size > 1:
-                result = await self._predict_in_batch(source, timing, finish)
+                result = await self._predict_in_batch(prepare, timing, finish)
             else:
-                result = await self._in_pool(timing, self._predict_alone, source, timing, finish)
+                result = await self._in_pool(timing, self._predict_alone, prepare, timing, finish)
             outcome = "predicted"
         except SaliencyError:
             outcome = "refused"
@@ -170,11 +178,11 @@ class Inference:
 
     async def _predict_in_batch(
         self,
-        source: bytes | NDArray[np.uint8],
+        prepare: Callable[[], PreparedImage],
         timing: Timing,
         finish: Callable[[Predicted], R],
     ) -> R:
-        prepared = await self._in_pool(timing, self._prepare, source, timing)
+        prepared = await self._in_pool(timing, self._prepare, prepare, timing)
         computed = await self._batcher.submit(prepared)
         self._waited(timing, computed.queue_s)
         timing.add("forward", computed.compute_s)
@@ -182,19 +190,19 @@ class Inference:
 
     def _predict_alone(
         self,
-        source: bytes | NDArray[np.uint8],
+        prepare: Callable[[], PreparedImage],
         timing: Timing,
         finish: Callable[[Predicted], R],
     ) -> R:
-        prepared = self._prepare(source, timing)
+        prepared = self._prepare(prepare, timing)
         began = time.perf_counter()
         [output] = self._compute([prepared])
         timing.add("forward", time.perf_counter() - began)
         return self._finish(prepared, output, timing, finish)
 
-    def _prepare(self, source: bytes | NDArray[np.uint8], timing: Timing) -> PreparedImage:
+    def _prepare(self, prepare: Callable[[], PreparedImage], timing: Timing) -> PreparedImage:
         with self._timed("decode", timing):
-            return self.predictor.prepare(source, self._limits)
+            return prepare()
 
     def _finish(
         self,
@@ -204,8 +212,7 @@ class Inference:
         finish: Callable[[Predicted], R],
     ) -> R:
         with self._timed("render", timing):
-            height, width = prepared.image.shape[:2]
-            return finish(Predicted(prepared.image, to_prediction(output, 0, (height, width))))
+            return finish(Predicted(prepared.image, to_prediction(output, 0, prepared.size)))
 
     async def _in_pool(
         self, timing: Timing, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs

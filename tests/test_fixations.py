@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from saliency.fixations import SIGMA_SHARE, normalize_density, to_density, to_fixation_map
+from saliency.fixations import SIGMA_SHARE, to_density, to_fixation_map
 from saliency.types import Fixations
 
 SIZE = (30, 40)
@@ -78,16 +78,3 @@ def test_the_blur_has_the_asked_width():
 
 def test_a_photo_of_one_pixel_has_a_density():
     assert to_density(fixations((0, 0)), (1, 1)).tolist() == [[1]]
-
-
-def test_normalising_keeps_proportions():
-    assert normalize_density(np.array([[1.0, 3.0]])).tolist() == [[0.25, 0.75]]
-
-
-def test_all_zeros_become_the_uniform_density():
-    assert normalize_density(np.zeros((2, 4))).tolist() == [[0.125] * 4] * 2
-
-
-def test_a_density_of_many_pixels_still_sums_to_1():
-    density = normalize_density(np.full((3000, 4000), 0.1, np.float32))
-    assert density.sum(dtype=np.float64) == pytest.approx(1, abs=1e-6)

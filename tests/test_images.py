@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from saliency.errors import ImageDecodeError, ImageError, ImageTooLargeError
-from saliency.images import ImageLimits, read_image
+from saliency.images import ImageLimits, read_image, read_reduced
 
 ORIENTATION = 0x0112
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -140,6 +140,66 @@ def test_exif_orientation_is_applied(orientation, kind):
     stored, exif = with_orientation(orientation)
     image = read_image(encode(stored, kind, exif=exif))
     assert_same_blocks(image)
+
+
+# --- reduced ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("needed", "read"),
+    [((320, 480), (320, 480)), ((160, 240), (160, 240)), ((41, 60), (80, 120)), ((1, 1), (40, 60))],
+)
+def test_a_jpeg_comes_in_the_fewest_pixels_that_are_enough(needed, read):
+    data = encode(Image.fromarray(noise(320, 480)), "JPEG")
+    photo = read_reduced(data, lambda _: needed)
+    assert photo.pixels.shape == (*read, 3)
+    assert photo.size == (320, 480)
+
+
+def test_a_reduced_jpeg_looks_the_same():
+    data = encode(Image.fromarray(blocks()).resize((480, 320), Image.Resampling.NEAREST), "JPEG")
+    photo = read_reduced(data, lambda _: (80, 120))
+    squares = photo.pixels.reshape(2, 40, 3, 40, 3)[:, 20, :, 20]
+    np.testing.assert_allclose(squares, blocks()[8::16, 8::16], atol=30)
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_reduced_jpeg_is_upright_and_so_are_its_sizes(orientation):
+    stored, exif = with_orientation(orientation)
+    large = stored.resize((stored.width * 5, stored.height * 5), Image.Resampling.NEAREST)
+    asked = []
+
+    def half(size: tuple[int, int]) -> tuple[int, int]:
+        asked.append(size)
+        return size[0] // 2, size[1] // 2
+
+    photo = read_reduced(encode(large, "JPEG", exif=exif, quality=100), half)
+    assert asked == [(160, 240)]
+    assert photo.size == (160, 240)
+    assert photo.pixels.shape == (80, 120, 3)
+    squares = photo.pixels.reshape(2, 40, 3, 40, 3)[:, 20, :, 20]
+    np.testing.assert_allclose(squares, blocks()[8::16, 8::16], atol=30)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP", "GIF"])
+def test_other_formats_come_whole(kind):
+    photo = read_reduced(encode(Image.fromarray(noise(320, 480)), kind), lambda _: (1, 1))
+    assert photo.pixels.shape == (*photo.size, 3) == (320, 480, 3)
+
+
+def test_the_limit_is_of_the_whole_photo():
+    data = encode(Image.fromarray(noise(320, 480)), "JPEG")
+    with pytest.raises(ImageTooLargeError):
+        read_reduced(data, lambda _: (1, 1), limits=ImageLimits(max_pixels=320 * 480 - 1))
+
+
+def test_a_truncated_jpeg_is_an_error_when_reduced_too():
+    data = encode(Image.fromarray(noise(320, 480)), "JPEG")
+    with pytest.raises(ImageDecodeError):
+        read_reduced(data[: len(data) // 2], lambda _: (1, 1))
+
+
+# --- upright, from other sources -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])

@@ -5,7 +5,14 @@ import torch
 from torch import Tensor
 
 from saliency.losses import saliency_loss, squared_emd_loss
-from saliency.tasks import AestheticTask, Likelihood, SaliencyTask, Task, mean_task_losses
+from saliency.tasks import (
+    AestheticTask,
+    Likelihood,
+    SaliencyTask,
+    Task,
+    count_labels,
+    mean_task_losses,
+)
 from saliency.types import SCORE_BINS, Batch, Output
 from saliency.weighting import UncertaintyWeighting
 
@@ -66,6 +73,32 @@ def test_the_mean_is_over_labelled_images_alone():
     torch.testing.assert_close(saliency, expected)
     expected = squared_emd_loss(output.score_logits[1:], batch.score_distribution[1:]).mean()
     torch.testing.assert_close(aesthetics, expected)
+
+
+def rows_of(values: Batch | Output, rows: slice) -> dict[str, Tensor]:
+    names = (
+        ("log_density", "score_logits") if isinstance(values, Output) else type(values).__slots__
+    )
+    return {name: getattr(values, name)[rows] for name in names}
+
+
+def test_the_shares_of_parts_add_up_to_the_mean_of_the_whole():
+    batch, output = labelled([True, False, True], [False, True, True]), predicted(3)
+    whole, _ = mean_task_losses(TASKS, output, batch)
+    parts = [slice(0, 1), slice(1, 3)]  # nothing is rated in the first
+    batches = [Batch(**rows_of(batch, rows)) for rows in parts]
+    counts = count_labels(TASKS, batches).tolist()
+    shares = [
+        mean_task_losses(TASKS, Output(**rows_of(output, rows)), part, counts)[0]
+        for rows, part in zip(parts, batches, strict=True)
+    ]
+    assert counts == [2, 2]
+    for total, *of_parts in zip(whole, *shares, strict=True):
+        torch.testing.assert_close(sum(of_parts), total)
+
+
+def test_no_batches_have_no_labels():
+    assert count_labels(TASKS, []).tolist() == [0, 0]
 
 
 def test_rows_without_a_label_get_no_gradient():

@@ -97,6 +97,8 @@ def _open_torch(
 
     from saliency.backends.torch import TorchBackend
 
-    if threads is not None and device.type == "cpu":
+    shares_cores = threads is not None and device.type == "cpu"
+    if shares_cores:
         torch.set_num_threads(1)
-    return TorchBackend(load_checkpoint(weights).network, torch.device(str(device)), precision)
+    network = load_checkpoint(weights).network
+    return TorchBackend(network, torch.device(str(device)), precision, is_concurrent=shares_cores)

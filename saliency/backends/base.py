@@ -32,16 +32,21 @@ class Backend(Protocol):
     Attributes:
         name: `torch`, `onnx` or `openvino`.
         precision: What the convolutions are computed in, never `auto`.
+        is_concurrent: Whether threads that call at once, on a core each, get more done than calls
+            one after the other.
     """
 
     name: str
     precision: Precision
+    is_concurrent: bool
 
-    def infer(self, inputs: NDArray[np.float32]) -> NetworkOutput:
+    def infer(self, inputs: NDArray[np.float32], *, on_all_cores: bool = True) -> NetworkOutput:
         """Compute photos of one size; several threads may call at once.
 
         Args:
             inputs: (B, 3, h, w), normalised; (h, w) is the network's size or its transpose.
+            on_all_cores: False: other calls run at the same time, so this one should take a single
+                core, if the backend can choose.
         """
         ...
 

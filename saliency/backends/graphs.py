@@ -20,6 +20,9 @@ INPUT = "images"
 LOG_DENSITY = "log_density"
 SCORE_LOGITS = "score_logits"
 
+END_BYTES = 4096
+"""Of an ONNX file, that hold its metadata."""
+
 Graphs: TypeAlias = Mapping[tuple[int, int], Path]
 """The ONNX file of each input size (height, width)."""
 
@@ -38,9 +41,8 @@ def find_graphs(weights: Path, preprocessing: Preprocessing) -> Graphs | None:
     graphs = name_graphs(weights, preprocessing)
     if not all(path.is_file() for path in graphs.values()):
         return None
-    # An ONNX file holds its metadata as plain text.
     sha256 = to_sha256(weights).encode()
-    if all(sha256 in path.read_bytes() for path in graphs.values()):
+    if all(sha256 in _read_end(path) for path in graphs.values()):
         return graphs
     log.warning(
         "The exported network beside %s was made from another file and is not used; "
@@ -49,3 +51,10 @@ def find_graphs(weights: Path, preprocessing: Preprocessing) -> Graphs | None:
         weights,
     )
     return None
+
+
+def _read_end(path: Path) -> bytes:
+    """Return the end of an ONNX file, where its metadata are, as plain text."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - END_BYTES))
+        return file.read()

@@ -20,6 +20,7 @@ class OnnxBackend:
     """
 
     name = "onnx"
+    is_concurrent = True
 
     def __init__(
         self, graphs: Graphs, precision: Precision = "auto", threads: int | None = None
@@ -38,25 +39,27 @@ class OnnxBackend:
         refuse_precision(self.name, precision, "auto", "float32")
         self.precision: Precision = "float32"
         self._graphs = graphs
-        self._options = onnxruntime.SessionOptions()
-        self._options.log_severity_level = 3  # errors: unused constants are no news
-        if threads is not None:
-            self._options.intra_op_num_threads = 1  # the caller's own
-        self._sessions: dict[tuple[int, int], onnxruntime.InferenceSession] = {}
+        self._shares_cores = threads is not None
+        self._sessions: dict[tuple[tuple[int, int], bool], onnxruntime.InferenceSession] = {}
         self._loading = Lock()
 
-    def infer(self, inputs: NDArray[np.float32]) -> NetworkOutput:
+    def infer(self, inputs: NDArray[np.float32], *, on_all_cores: bool = True) -> NetworkOutput:
         """Return the outputs, the log-density at the decoder's size."""
-        session = self._session((inputs.shape[2], inputs.shape[3]))
+        session = self._session((inputs.shape[2], inputs.shape[3]), on_all_cores)
         names = [output.name for output in session.get_outputs()]
         rows = [session.run(names, {INPUT: image[None]}) for image in inputs]
         outputs = dict(zip(names, map(np.concatenate, zip(*rows, strict=True)), strict=True))
         return NetworkOutput(outputs.get(LOG_DENSITY), outputs.get(SCORE_LOGITS))
 
-    def _session(self, size: tuple[int, int]) -> onnxruntime.InferenceSession:
+    def _session(self, size: tuple[int, int], on_all_cores: bool) -> onnxruntime.InferenceSession:
+        """Return the network for photos of a size, loaded when it is first asked for."""
+        on_all_cores = on_all_cores and not self._shares_cores
         with self._loading:
-            if size not in self._sessions:
-                self._sessions[size] = onnxruntime.InferenceSession(
-                    self._graphs[size], self._options, providers=["CPUExecutionProvider"]
+            if (size, on_all_cores) not in self._sessions:
+                options = onnxruntime.SessionOptions()
+                options.log_severity_level = 3  # errors: unused constants are no news
+                options.intra_op_num_threads = 0 if on_all_cores else 1  # 1: the caller's own
+                self._sessions[size, on_all_cores] = onnxruntime.InferenceSession(
+                    self._graphs[size], options, providers=["CPUExecutionProvider"]
                 )
-            return self._sessions[size]
+            return self._sessions[size, on_all_cores]

@@ -32,6 +32,7 @@ class OpenVinoBackend:
     """
 
     name = "openvino"
+    is_concurrent = False
 
     def __init__(self, graphs: Graphs, precision: Precision = "auto") -> None:
         """Prepare to load the networks, each when the first photo of its size comes.
@@ -50,8 +51,8 @@ class OpenVinoBackend:
         self._networks: dict[tuple[int, int], list[openvino.InferRequest]] = {}
         self._turn = Lock()
 
-    def infer(self, inputs: NDArray[np.float32]) -> NetworkOutput:
-        """Return the outputs, the log-density at the decoder's size."""
+    def infer(self, inputs: NDArray[np.float32], *, on_all_cores: bool = True) -> NetworkOutput:
+        """Return the outputs, the log-density at the decoder's size; always on all cores."""
         rows: dict[str, list[NDArray[np.float32]]] = {LOG_DENSITY: [], SCORE_LOGITS: []}
         for image in inputs:
             with self._turn:

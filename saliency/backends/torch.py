@@ -20,7 +20,12 @@ class TorchBackend:
     name = "torch"
 
     def __init__(
-        self, network: SaliencyNetwork, device: torch.device, precision: Precision = "float32"
+        self,
+        network: SaliencyNetwork,
+        device: torch.device,
+        precision: Precision = "float32",
+        *,
+        is_concurrent: bool = False,
     ) -> None:
         """Move `network` to `device`.
 
@@ -28,7 +33,9 @@ class TorchBackend:
             network: It is changed in place.
             device: Where to compute.
             precision: Of the convolutions.
+            is_concurrent: Whether PyTorch was told to compute each call on one core.
         """
+        self.is_concurrent = is_concurrent
         self._device = device
         self.precision: Precision = precision
         if precision == "auto":
@@ -37,8 +44,8 @@ class TorchBackend:
         self.network.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def infer(self, inputs: NDArray[np.float32]) -> NetworkOutput:
-        """Return the outputs at the network's input size."""
+    def infer(self, inputs: NDArray[np.float32], *, on_all_cores: bool = True) -> NetworkOutput:
+        """Return the outputs at the network's input size; PyTorch's threads are set elsewhere."""
         images = torch.from_numpy(inputs)  # (B, 3, h, w)
         on_cuda = self._device.type == "cuda"
         if on_cuda:

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from saliency.insights import AspectRatio, RankedCrop, propose_crops, rank_crops, require_density
+from saliency.insights import (
+    COARSE_SIDE,
+    AspectRatio,
+    RankedCrop,
+    propose_crops,
+    rank_crops,
+    require_density,
+)
 from saliency.predictor import Predictor
 from saliency.types import Prediction
 
@@ -32,7 +39,7 @@ def find_crops(
     shapes: Sequence[AspectRatio],
     *,
     count: int = 1,
-    batch_size: int = 1,
+    batch_size: int | None = None,
 ) -> Iterator[RankedCrop]:
     """Yield up to `count` crops of each shape, the best first, scored as photos of their own.
 
@@ -42,14 +49,16 @@ def find_crops(
         whole: What the network says of the whole photo.
         shapes: The shapes.
         count: The most crops of each shape.
-        batch_size: Crops that are computed together.
+        batch_size: As for `Predictor.predict_many`.
 
     Raises:
         InsightError: The network has no saliency head.
     """
-    density = require_density(whole.density)
+    density = require_density(whole.density_within(COARSE_SIDE))
     for shape in shapes:
-        proposed = propose_crops(density, shape, max(CANDIDATES, count))
+        proposed = propose_crops(
+            density, shape, max(CANDIDATES, count), image_size=whole.image_size
+        )
         scores: list[float | None] = [None] * len(proposed)
         if whole.score is not None:
             cuts = (image[crop.box.pixels] for crop in proposed)

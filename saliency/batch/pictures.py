@@ -14,7 +14,6 @@ from saliency.batch.crops import encode_crop, find_crops, name_crop
 from saliency.batch.naming import Photo
 from saliency.batch.records import crop_to_fields
 from saliency.batch.writing import replacing
-from saliency.fixations import normalize_density
 from saliency.insights import AspectRatio
 from saliency.predictor import Predictor
 from saliency.rendering import OVERLAY_SIDE_PX, encode_png, to_overlay, to_saliency_map
@@ -44,6 +43,13 @@ class Pictures:
     map_side_px: int | None = None
     crops: tuple[AspectRatio, ...] = ()
 
+    @property
+    def needs_side_px(self) -> int | None:
+        """Longer side of the photo that the pictures are made from; None: the photo's own."""
+        if self.crops:
+            return None
+        return 0 if self.overlay == "none" else self.overlay_side_px
+
 
 def write_pictures(
     predictor: Predictor,
@@ -58,8 +64,8 @@ def write_pictures(
     Args:
         predictor: Scores the crops.
         photo: Its name is that of the files.
-        image: (H, W, 3) uint8 RGB.
-        prediction: Of `image`; without a density there are no pictures.
+        image: (H', W', 3) uint8 RGB: the photo, at least as large as `pictures` needs it.
+        prediction: Of the photo; without a density there are no pictures.
         pictures: What to write.
         out_dir: Where.
 
@@ -72,17 +78,18 @@ def write_pictures(
         InsightError: Crops were asked of a network without a saliency head.
     """
     fields: dict[str, object] = {}
-    density = prediction.density
+    density = prediction.density_within(pictures.overlay_side_px)
     if density is not None and pictures.overlay != "none":
         fields["overlay"] = file = f"{photo.name}.overlay.{pictures.overlay}"
         overlay = to_overlay(image, density, max_side_px=pictures.overlay_side_px)
         encode = encode_png if pictures.overlay == "png" else _encode_jpeg
         with replacing(out_dir / file) as path:
             path.write_bytes(encode(overlay))
+    density = prediction.density_within(pictures.map_side_px)
     if density is not None and pictures.map != "none":
         fields["map"] = file = f"{photo.name}.map.{pictures.map[:3]}"
         with replacing(out_dir / file) as path:
-            _write_map(path, _reduce(density, pictures.map_side_px), pictures.map)
+            _write_map(path, density, pictures.map)
     if pictures.crops:
         crops = []
         for best in find_crops(predictor, image, prediction, pictures.crops):
@@ -103,17 +110,6 @@ def _write_map(path: Path, density: NDArray[np.float32], kind: MapKind) -> None:
         path.write_bytes(encode_png(to_saliency_map(density, bits=16)))
     else:
         path.write_bytes(encode_png(to_saliency_map(density)))
-
-
-def _reduce(density: NDArray[np.float32], max_side_px: int | None) -> NDArray[np.float32]:
-    """Average a density down to a longer side of `max_side_px`; it still sums to 1."""
-    height, width = density.shape
-    if max_side_px is None or max(height, width) <= max_side_px:
-        return density
-    scale = max_side_px / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    reduced = cv2.resize(density, size, interpolation=cv2.INTER_AREA)
-    return normalize_density(reduced.astype(np.float32, copy=False))
 
 
 def _encode_jpeg(image: NDArray[np.uint8]) -> bytes:

@@ -73,7 +73,12 @@ def predict_files(
     Raises:
         SaliencyError: The results cannot be written; what was done before is in the journal.
     """
-    job = _Job(predictor, journal, pictures)
+
+    def find_done(photo: Photo, sha256: str | None) -> Outcome | None:
+        done = journal.find_done(photo.name, sha256)
+        return None if done is None else to_resumed(photo, done)
+
+    job = Job(predictor, pictures, journal.out_dir, journal.made_by, find_done)
     waiting: deque[Future[list[Outcome]]] = deque()
     failure: OSError | None = None
 
@@ -107,6 +112,13 @@ def predict_files(
         raise to_output_error(journal.out_dir, failure) from failure
 
 
+def to_resumed(photo: Photo, done: Entry) -> Outcome:
+    """Return the outcome of a photo that an earlier run has done."""
+    record = {**(done.record or {}), "image": photo.file}  # it may have moved
+    moved = replace(done, image=photo.file, real_path=photo.real_path, record=record)
+    return Outcome(photo, moved, resumed=True)
+
+
 @dataclass(frozen=True, slots=True)
 class _Decoded:
     """A photo on its way through the network, and its place in the group."""
@@ -118,12 +130,22 @@ class _Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """What a worker does with a group of photos."""
+class Job:
+    """What a worker does with a group of photos, on whatever machine; it writes no journal.
+
+    Attributes:
+        predictor: Computes.
+        pictures: What to write of each photo.
+        out_dir: Where.
+        made_by: The run's fingerprint, for its entries.
+        find_done: Returns the outcome of a photo, of this SHA-256, that needs no work.
+    """
 
     predictor: Predictor
-    journal: Journal
     pictures: Pictures
+    out_dir: Path
+    made_by: str
+    find_done: Callable[[Photo, str | None], Outcome | None]
 
     def predict_group(self, photos: Sequence[Photo]) -> list[Outcome]:
         """Return an outcome a photo, in order.
@@ -150,47 +172,50 @@ class _Job:
         sha256 = None
         try:
             sha256 = _hash_content(photo.path)
-            done = self.journal.find_done(photo.name, sha256)
-            if done is not None and done.record is not None:
-                record = {**done.record, "image": photo.file}  # it may have moved
-                moved = replace(done, image=photo.file, real_path=photo.real_path, record=record)
-                return Outcome(photo, moved, resumed=True)
-            return _Decoded(index, photo, sha256, self.predictor.prepare(photo.path))
+            if (done := self.find_done(photo, sha256)) is not None:
+                return done
+            picture_side_px = self.pictures.needs_side_px
+            prepared = self.predictor.prepare(photo.path, picture_side_px=picture_side_px)
+            return _Decoded(index, photo, sha256, prepared)
         except ImageError as error:
-            return self._fail(photo, sha256, str(error))
+            return self.fail(photo, sha256, str(error))
         except OSError as error:
-            return self._fail(photo, sha256, f"{photo.file} cannot be read: {error.strerror}.")
+            return self.fail(photo, sha256, f"{photo.file} cannot be read: {error.strerror}.")
         except Exception as error:
             return self._fail_oddly(photo, sha256, error)
 
     def _finish(self, one: _Decoded, output: NetworkOutput, row: int) -> Outcome:
         """Write what the network says of a photo."""
-        image = one.prepared.image
-        height, width = image.shape[:2]
         try:
-            prediction = to_prediction(output, row, (height, width))
+            prediction = to_prediction(output, row, one.prepared.size)
             record = {"image": one.photo.file, **to_fields(prediction)}
             record |= write_pictures(
-                self.predictor, one.photo, image, prediction, self.pictures, self.journal.out_dir
+                self.predictor,
+                one.photo,
+                one.prepared.image,
+                prediction,
+                self.pictures,
+                self.out_dir,
             )
         except OSError as error:
             if error.errno not in ODD_NAME:
                 raise
             reason = f"{one.photo.file} has no place for its results: {error.strerror}."
-            return self._fail(one.photo, one.sha256, reason)
+            return self.fail(one.photo, one.sha256, reason)
         except SaliencyError as error:
-            return self._fail(one.photo, one.sha256, f"{one.photo.file}: {error}")
+            return self.fail(one.photo, one.sha256, f"{one.photo.file}: {error}")
         except Exception as error:
             return self._fail_oddly(one.photo, one.sha256, error)
         return Outcome(one.photo, self._to_entry(one.photo, one.sha256, record=record))
 
-    def _fail(self, photo: Photo, sha256: str | None, reason: str) -> Outcome:
+    def fail(self, photo: Photo, sha256: str | None, reason: str) -> Outcome:
+        """Return the outcome of a photo that has no record, for a reason of one sentence."""
         return Outcome(photo, self._to_entry(photo, sha256, error=reason))
 
     def _fail_oddly(self, photo: Photo, sha256: str | None, error: Exception) -> Outcome:
         """Name a failure that nobody foresaw: one odd photo must not end a run of hours."""
         reason = " ".join(str(error).split())
-        return self._fail(
+        return self.fail(
             photo, sha256, f"{photo.file} cannot be predicted: {type(error).__name__}: {reason}"
         )
 
@@ -207,7 +232,7 @@ class _Job:
             image=photo.file,
             real_path=photo.real_path,
             sha256=sha256,
-            made_by=self.journal.made_by,
+            made_by=self.made_by,
             record=record,
             error=error,
         )

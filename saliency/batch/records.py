@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from typing import Any, TypeVar, get_type_hints
 
 from saliency.insights import (
+    COARSE_SIDE,
     AspectRatio,
     FocalPoint,
     Point,
@@ -40,9 +41,10 @@ def to_fields(prediction: Prediction) -> dict[str, object]:
 
 
 def _summarize(prediction: Prediction) -> dict[str, object] | None:
-    if prediction.density is None:
+    density = prediction.density_within(COARSE_SIDE)
+    if density is None:
         return None
-    summary = summarize(prediction.density, FOCAL_POINTS)
+    summary = summarize(density, FOCAL_POINTS, image_size=prediction.image_size)
     return {
         **asdict(summary),
         "focal_points": [asdict(point) for point in summary.focal_points],

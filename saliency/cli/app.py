@@ -3,55 +3,64 @@
 import logging
 import sys
 import warnings
+from importlib import import_module
 from io import TextIOWrapper
 
 import typer
 
 from saliency import __version__
 from saliency.allocator import keep_freed_memory
-from saliency.cli import (
-    calibrate,
-    compare,
-    crop,
-    evaluate,
-    experiment,
-    export,
-    info,
-    predict,
-    rank,
-    regions,
-    train,
-)
 from saliency.cli.console import stderr
 from saliency.errors import SaliencyError
 
-app = typer.Typer(
-    name="saliency",
-    help="Where people look in a photo and how good it looks.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
-app.command("predict")(predict.predict)
-app.command("regions")(regions.regions)
-app.command("crop")(crop.crop)
-app.command("rank")(rank.rank)
-app.command("compare")(compare.compare_versions)
-app.command("calibrate")(calibrate.calibrate)
-app.command("evaluate")(evaluate.evaluate)
-app.command("train")(train.train)
-app.command("export")(export.export)
-app.command("info")(info.info)
-app.add_typer(experiment.app, name="experiment")
+VERBS = {
+    "predict": "predict",
+    "regions": "regions",
+    "crop": "crop",
+    "rank": "rank",
+    "compare": "compare_versions",
+    "calibrate": "calibrate",
+    "evaluate": "evaluate",
+    "train": "train",
+    "export": "export",
+    "info": "info",
+    "bench": "bench",
+}
+"""Verb -> the function in its module, `saliency.cli.VERB`."""
+
+GROUPS = ("data", "experiment")
+"""Modules that hold several verbs below theirs."""
 
 
-@app.callback()
+def build_app(*verbs: str) -> typer.Typer:
+    """Return the command with `verbs` alone, whose modules are imported; all if none is known.
+
+    One verb starts sooner than all of them.
+    """
+    app = typer.Typer(
+        name="saliency",
+        help="Where people look in a photo and how good it looks.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    wanted = [verb for verb in (*VERBS, *GROUPS) if verb in verbs] or (*VERBS, *GROUPS)
+    for verb in wanted:
+        module = import_module(f"saliency.cli.{verb}")
+        if verb in GROUPS:
+            app.add_typer(module.app, name=verb)
+        else:
+            app.command(verb)(getattr(module, VERBS[verb]))
+    app.command("version")(_version)
+    return app
+
+
 def _root() -> None:
     pass
 
 
-@app.command("version")
 def _version() -> None:
     """Print the version of the package."""
     print(__version__)
@@ -67,7 +76,7 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        build_app(*sys.argv[1:2])()
     except SaliencyError as error:
         stderr.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(1)

@@ -22,9 +22,9 @@ from saliency.calibration_fitting import (
 )
 from saliency.checkpoint import released_weights, to_sha256
 from saliency.cli.console import stdout
-from saliency.cli.options import BatchSize, Device, Weights
+from saliency.cli.options import Backend, BatchSize, Device, Weights
 from saliency.cli.progress import progress, say
-from saliency.predictor import BATCH_SIZE, Predictor
+from saliency.predictor import Predictor
 from saliency.scoring import ScoredPhoto, score_photos
 
 
@@ -50,7 +50,8 @@ def calibrate(
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
-    batch_size: BatchSize = BATCH_SIZE,
+    backend: Backend = "auto",
+    batch_size: BatchSize = None,
 ) -> None:
     """Fit a monotone map from the model's score to your own ratings (isotonic regression).
 
@@ -66,8 +67,8 @@ def calibrate(
     """
     ratings = read_ratings(table, images or table.parent, column, low, high)
     path = weights or released_weights()
-    predictor = Predictor.load(path, device)
-    say(f"device: {predictor.device}, photos: {len(ratings)}")
+    predictor = Predictor.load(path, device, backend=backend)
+    say(f"{predictor.describe()}, photos: {len(ratings)}")
     scores, known = [], []
     with progress("scoring", len(ratings)) as shown:
         outcomes = score_photos(predictor, [rating.path for rating in ratings], batch_size)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from saliency.change_rendering import to_change_picture
 from saliency.cli.console import stdout
-from saliency.cli.options import Device, Weights
+from saliency.cli.options import Backend, Device, Weights
 from saliency.cli.progress import say
 from saliency.cli.region_options import Boxes, BoxesFile, read_regions
 from saliency.comparison import Comparison, RegionChange, compare
@@ -50,6 +50,7 @@ def compare_versions(
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
+    backend: Backend = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Numbers for programs.")] = False,
 ) -> None:
     """Compare two versions of a design: score, where attention moved, what regions get.
@@ -67,10 +68,9 @@ def compare_versions(
     """
     conditions = [Condition.parse(text) for text in fail_if or ()]
     regions = [read_regions(boxes, boxes_file, path) for path in (before_path, after_path)]
-    predictor = Predictor.load(weights, device)
-    say(f"device: {predictor.device}")
-    images = read_image(before_path), read_image(after_path)
-    before, after = predictor.predict_many(images)
+    predictor = Predictor.load(weights, device, backend=backend)
+    say(f"{predictor.describe()}")
+    before, after = predictor.predict_many((before_path, after_path))
     for found, prediction in zip(regions, (before, after), strict=True):
         found.check_size(prediction.image_size)
     comparison = compare(before, after, regions[0].regions, regions[1].regions)
@@ -86,6 +86,7 @@ def compare_versions(
     }
     held = [condition for condition in conditions if condition.holds(results)]
     if picture is not None:
+        images = read_image(before_path), read_image(after_path)
         densities = require_density(before.density), require_density(after.density)
         write_atomically(picture, encode_png(to_change_picture(*images, *densities)))
     if as_json:

@@ -13,7 +13,7 @@ from saliency.errors import ImageError
 from saliency.files import write_atomically
 from saliency.images import read_image
 from saliency.insights import AspectRatio
-from saliency.predictor import BATCH_SIZE, Predictor
+from saliency.predictor import Predictor
 
 
 def crop(
@@ -41,7 +41,7 @@ def crop(
     weights: Weights = None,
     device: Device = "auto",
     backend: Backend = "auto",
-    batch_size: BatchSize = BATCH_SIZE,
+    batch_size: BatchSize = None,
 ) -> None:
     """Crop photos to a shape around what people look at.
 
@@ -62,12 +62,12 @@ def crop(
         for photo in photos:
             try:
                 image = read_image(photo.path)
+                whole = predictor.predict(photo.path)  # in fewer pixels, as every door does
             except ImageError as error:
                 failed += 1
                 shown.advance(skipped=True)
                 say(f"skipped: {error}", style="yellow")
                 continue
-            whole = predictor.predict(image)
             for best in find_crops(
                 predictor, image, whole, shapes, count=count, batch_size=batch_size
             ):

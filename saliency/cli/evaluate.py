@@ -16,7 +16,7 @@ from saliency.cli.options import Backend, BatchSize, DataRoot, Device, Overrides
 from saliency.errors import ConfigError
 from saliency.evaluation import CenterBiasPredictor, PredictsMany, SetResult
 from saliency.evaluation import evaluate as evaluate_set
-from saliency.predictor import BATCH_SIZE, Predictor
+from saliency.predictor import Predictor
 
 
 def evaluate(
@@ -37,7 +37,7 @@ def evaluate(
     weights: Weights = None,
     device: Device = "auto",
     backend: Backend = "torch",  # the reference: numbers that do not depend on what is installed
-    batch_size: BatchSize = BATCH_SIZE,
+    batch_size: BatchSize = None,
     as_json: Annotated[bool, typer.Option("--json", help="Numbers for programs.")] = False,
 ) -> None:
     """Measure a checkpoint on labelled images, every photo in the neutral setting.

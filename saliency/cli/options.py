@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from saliency.backends import BackendName
+from saliency.predictor import BATCH_SIZE
 
 Weights = Annotated[
     Path | None,
@@ -32,7 +33,13 @@ DataRoot = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    int, typer.Option("--batch-size", "-b", min=1, help="Photos that are computed together.")
+    int | None,
+    typer.Option(
+        "--batch-size",
+        "-b",
+        min=1,
+        help=f"Photos that are computed together; 1 on a processor, {BATCH_SIZE} on a GPU.",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,

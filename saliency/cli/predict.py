@@ -1,9 +1,9 @@
 """`saliency predict`: photos in, maps, overlays and scores out."""
 
-import os
+import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from saliency import __version__
+from saliency.backends import BackendName
 from saliency.batch import (
     FAILURES_NAME,
     Journal,
@@ -25,18 +26,20 @@ from saliency.batch import (
     find_files,
     name_photos,
     name_table,
-    predict_files,
     to_fingerprint,
     to_output_error,
     write_failures,
     write_table,
 )
+from saliency.batch.engine import Engine, EngineName, LocalEngine
 from saliency.checkpoint import released_weights, to_sha256
-from saliency.cli.options import Backend, Device, Weights
+from saliency.cli.console import stdout
+from saliency.cli.options import Backend, BatchSize, Device, Weights
 from saliency.cli.progress import Progress, progress, say
+from saliency.devices import count_cores
 from saliency.errors import ConfigError, SaliencyError
 from saliency.insights import AspectRatio
-from saliency.predictor import BATCH_SIZE, Predictor
+from saliency.predictor import Predictor
 from saliency.rendering import OVERLAY_SIDE_PX
 from saliency.stopping import stop_requests
 
@@ -59,18 +62,27 @@ def predict(
     weights: Weights = None,
     device: Device = "auto",
     backend: Backend = "auto",
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            "--batch-size",
-            "-b",
-            min=1,
-            help=f"Photos that are computed together; 1 on a processor, {BATCH_SIZE} on a GPU.",
-        ),
-    ] = None,
+    batch_size: BatchSize = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Photos (batches on a GPU) in work at a time; one a core."),
+        typer.Option(
+            min=1,
+            help="Photos (batches on a GPU) in work at a time; one a core. With Ray processes; one "
+            "a core or GPU of the cluster.",
+        ),
+    ] = None,
+    engine_name: Annotated[
+        EngineName,
+        typer.Option("--engine", help="Threads, or Ray: processes, here or on a cluster."),
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            envvar="RAY_ADDRESS",
+            help="A running cluster, as auto or HOST:PORT, whose machines see the folders by the "
+            "same paths; not given: Ray is started here.",
+        ),
     ] = None,
     table_format: Annotated[
         TableFormat, typer.Option("--format", help="Of the table predictions.FORMAT.")
@@ -123,18 +135,21 @@ def predict(
     pictures = Pictures(overlay, overlay_size, saliency_map, map_size, shapes)
     if watch and "-" in sources:
         raise ConfigError("`--watch` should have folders or globs to look at. Found a list, -.")
+    if watch and engine_name == "ray":
+        raise ConfigError("`--watch` should go with the engine local. Found ray.")
     watcher = Watcher(sources) if watch else None
     found = [] if watch else list(find_files(sources))
-    with stop_requests() as is_stopping:
-        workers = workers or os.cpu_count() or 1
-        threads = workers if workers > 1 else None
-        predictor = Predictor.load(weights, device, backend=backend, threads=threads)
-        on_cpu = predictor.device.type == "cpu"
+    with (
+        stop_requests() as is_stopping,
+        _open_engine(
+            engine_name, ray_address, weights, device, backend, batch_size, workers
+        ) as engine,
+    ):
         made_by = to_fingerprint(
             version=__version__,
             weights=to_sha256(weights or released_weights()),
-            backend=predictor.backend.name,
-            precision=predictor.precision,
+            backend=engine.backend,
+            precision=engine.precision,
             pictures=asdict(pictures),
         )
         try:
@@ -143,14 +158,12 @@ def predict(
             raise to_output_error(out_dir, error) from error
         with journal:
             run = _Run(
-                predictor=predictor,
+                engine=engine,
                 journal=journal,
                 pictures=pictures,
                 table_format=table_format,
-                batch_size=batch_size or (1 if on_cpu else BATCH_SIZE),
-                workers=workers,
                 is_stopping=is_stopping,
-                report=_settings(predictor, weights, pictures) if report else None,
+                report=_settings(engine, weights, pictures) if report else None,
             )
             if watcher is not None:
                 run.watch(watcher)
@@ -158,14 +171,43 @@ def predict(
                 run.predict(name_photos(found, journal.owners()))
 
 
-def _settings(predictor: Predictor, weights: Path | None, pictures: Pictures) -> dict[str, str]:
+@contextmanager
+def _open_engine(
+    name: EngineName,
+    ray_address: str | None,
+    weights: Path | None,
+    device: str,
+    backend: BackendName,
+    batch_size: int | None,
+    workers: int | None,
+) -> Iterator[Engine]:
+    """Yield what predicts; a Ray that was started for it ends with the context."""
+    if name == "local":
+        workers = workers or count_cores()
+        threads = workers if workers > 1 else None
+        predictor = Predictor.load(weights, device, backend=backend, threads=threads)
+        yield LocalEngine(predictor, batch_size or predictor.batch_size, workers)
+        return
+    try:
+        from saliency.batch.ray_engine import RayEngine, run_ray
+    except ImportError as error:
+        raise ConfigError(
+            "The engine ray needs Ray, which is not installed; to get it: "
+            "pip install 'aesthetic-saliency[ray]'"
+        ) from error
+    stdout.file = sys.stdout  # for the results; what Ray itself prints is none
+    with redirect_stdout(sys.stderr), run_ray(ray_address):
+        yield RayEngine(weights, device, backend, workers=workers, batch_size=batch_size)
+
+
+def _settings(engine: Engine, weights: Path | None, pictures: Pictures) -> dict[str, str]:
     """Return what a report says of how its results were made."""
     path = weights or released_weights()
     options = ", ".join(f"{name} {value}" for name, value in asdict(pictures).items() if value)
     return {
         "Package": f"aesthetic-saliency {__version__}",
         "Weights": f"{path.name}, SHA-256 {to_sha256(path)}",
-        "Device": f"{predictor.device}, {predictor.precision}",
+        "Device": f"{engine.device}, {engine.precision}",
         "Pictures": options,
         "Written": time.strftime("%Y-%m-%d %H:%M %Z"),
     }
@@ -175,12 +217,10 @@ def _settings(predictor: Predictor, weights: Path | None, pictures: Pictures) ->
 class _Run:
     """One call of the command."""
 
-    predictor: Predictor
+    engine: Engine
     journal: Journal
     pictures: Pictures
     table_format: TableFormat
-    batch_size: int
-    workers: int
     is_stopping: Callable[[], bool]
     report: dict[str, str] | None
     done: set[str] = field(default_factory=set)
@@ -189,7 +229,7 @@ class _Run:
 
     def predict(self, photos: Sequence[Photo]) -> None:
         """Predict photos that are there."""
-        say(f"{self.predictor.describe()}, photos: {len(photos)}")
+        say(f"{self.engine.describe()}, photos: {len(photos)}")
         rows = [photo.name for photo in photos]
         self._predict(photos, rows)
         self._report(rows)
@@ -202,7 +242,7 @@ class _Run:
 
     def watch(self, watcher: Watcher) -> None:
         """Predict what arrives until a stop is asked for; the table keeps what has gone since."""
-        say(f"{self.predictor.describe()}, watching; Ctrl-C ends it")
+        say(f"{self.engine.describe()}, watching; Ctrl-C ends it")
         while not self.is_stopping():
             began = time.monotonic()
             if arrived := watcher.poll():
@@ -216,14 +256,8 @@ class _Run:
 
     def _predict(self, photos: Sequence[Photo], rows: Sequence[str] | None) -> None:
         """Predict photos and write the table of `rows`, None for all; it is written anyway."""
-        outcomes = predict_files(
-            self.predictor,
-            photos,
-            self.journal,
-            self.pictures,
-            batch_size=self.batch_size,
-            workers=self.workers,
-            is_stopping=self.is_stopping,
+        outcomes = self.engine.predict_files(
+            photos, self.journal, self.pictures, is_stopping=self.is_stopping
         )
         try:
             with progress("predicting", len(photos)) as shown:
@@ -269,7 +303,7 @@ class _Run:
                     self.journal.out_dir,
                     lambda: self.journal.entries(rows),
                     self.report,
-                    workers=self.workers,
+                    workers=count_cores(),
                     on_photo=shown.advance,
                 )
         except OSError as error:

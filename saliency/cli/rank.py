@@ -16,10 +16,10 @@ from saliency.batch import find_photos
 from saliency.calibration import Calibration
 from saliency.checkpoint import released_weights, to_sha256
 from saliency.cli.console import stdout
-from saliency.cli.options import BatchSize, Device, Weights
+from saliency.cli.options import Backend, BatchSize, Device, Weights
 from saliency.cli.progress import progress, say
 from saliency.errors import ConfigError
-from saliency.predictor import BATCH_SIZE, Predictor
+from saliency.predictor import Predictor
 from saliency.ranking import RankedPhoto, rank_photos
 from saliency.score_reference import ScoreReference, reference_of
 from saliency.scoring import ScoredPhoto, UnreadPhoto, score_photos
@@ -44,7 +44,8 @@ def rank(
     ] = False,
     weights: Weights = None,
     device: Device = "auto",
-    batch_size: BatchSize = BATCH_SIZE,
+    backend: Backend = "auto",
+    batch_size: BatchSize = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="The table, for spreadsheets.")] = False,
 ) -> None:
@@ -68,12 +69,12 @@ def rank(
     photos = find_photos(sources)
     calibration = None if calibration_file is None else Calibration.load(calibration_file)
     path = weights or released_weights()
-    predictor = Predictor.load(path, device)
+    predictor = Predictor.load(path, device, backend=backend)
     sha256 = to_sha256(path)
     if calibration is not None:
         calibration.check_weights(sha256)
     reference = load_reference(path, sha256, needed=xmp)
-    say(f"device: {predictor.device}, photos: {len(photos)}")
+    say(f"{predictor.describe()}, photos: {len(photos)}")
     scored: list[ScoredPhoto] = []
     unread: list[UnreadPhoto] = []
     with progress("ranking", len(photos)) as shown:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from saliency.cli.console import stdout
-from saliency.cli.options import Device, Weights
+from saliency.cli.options import Backend, Device, Weights
 from saliency.cli.progress import say
 from saliency.cli.region_options import Boxes, BoxesFile, read_regions
 from saliency.insights import RegionAttention, measure_regions, require_density
@@ -23,6 +23,7 @@ def regions(
     boxes_file: BoxesFile = None,
     weights: Weights = None,
     device: Device = "auto",
+    backend: Backend = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Numbers for programs.")] = False,
 ) -> None:
     """Compare regions of a photo by the attention they get.
@@ -36,8 +37,8 @@ def regions(
     found = read_regions(boxes, boxes_file, photo)
     if not found.regions:
         raise typer.BadParameter("name a region with --box or --boxes")
-    predictor = Predictor.load(weights, device)
-    say(f"device: {predictor.device}")
+    predictor = Predictor.load(weights, device, backend=backend)
+    say(f"{predictor.describe()}")
     prediction = predictor.predict(photo)
     found.check_size(prediction.image_size)
     density = require_density(prediction.density)

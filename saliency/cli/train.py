@@ -27,19 +27,33 @@ def train(
     metrics.jsonl, TensorBoard's files and the state to go on from. Ctrl-C stops after the current
     step with everything saved; the same command goes on.
 
+    Under torchrun several processes share each batch, on a GPU each or on CPUs; their number
+    changes the speed alone, and may be another one when a run goes on.
+
     **Example:** `saliency train data/recipes/smoke.toml -s train.epochs=2 -o runs/smoke`
+
+    **Example:** `torchrun --nproc-per-node 4 -m saliency train recipe.toml -o runs/mine`
     """
     with training_extra("train"):
         from saliency.training.config import load_config
         from saliency.training.data import find_data_root
+        from saliency.training.distributed import join_world
         from saliency.training.loop import train as run_training
         from saliency.training.report import Reporter
 
     config = load_config(config_path, overrides or ())
     root = find_data_root(config.data, data_root)
-    result = run_training(
-        config, run_dir, data_root=root, device=device, reporter=Reporter(run_dir, stderr)
-    )
+    with join_world(device) as (world, own_device):
+        result = run_training(
+            config,
+            run_dir,
+            data_root=root,
+            device=own_device,
+            reporter=Reporter(run_dir, stderr),
+            world=world,
+        )
+    if not world.is_first:
+        raise typer.Exit(130 if result.interrupted else 0)
     if result.interrupted:
         stderr.print(
             f"stopped; the same command goes on from {run_dir}",

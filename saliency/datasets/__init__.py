@@ -6,9 +6,10 @@ which takes seconds and belongs to training alone.
 
 from saliency.datasets.ava import AvaDataset
 from saliency.datasets.base import LabelledDataset, Subset, select
-from saliency.datasets.batching import MixedBatchSampler, TrainingDataset, collate
+from saliency.datasets.batching import MixedBatchSampler, TrainingDataset, collate, share_rows
 from saliency.datasets.drawn import DrawnDataset
 from saliency.datasets.osie import OsieDataset
+from saliency.datasets.packed import PackedDataset, is_packed
 from saliency.datasets.ratings import RatingsDataset
 from saliency.datasets.salicon import SaliconDataset
 from saliency.datasets.score_bins import score_to_ten_bins, to_ten_bins
@@ -20,6 +21,7 @@ __all__ = [
     "LabelledDataset",
     "MixedBatchSampler",
     "OsieDataset",
+    "PackedDataset",
     "RatingsDataset",
     "SaliconDataset",
     "Split",
@@ -27,10 +29,12 @@ __all__ = [
     "Subset",
     "TrainingDataset",
     "collate",
+    "is_packed",
     "pick_folds",
     "pick_part",
     "read_split",
     "score_to_ten_bins",
     "select",
+    "share_rows",
     "to_ten_bins",
 ]

@@ -18,7 +18,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations as A
 
-from saliency.fixations import normalize_density
+from saliency.densities import normalize_density
 from saliency.types import Fixations, Sample
 
 MIN_CROP_MASS = 0.3

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.datasets.base import report_skipped, require_file, require_folder
+from saliency.datasets.score_bins import Rating
 from saliency.errors import DatasetError
 from saliency.images import read_image
 from saliency.types import SCORE_BINS, Sample
@@ -43,7 +44,7 @@ class AvaDataset:
         image_ids, votes = read_votes(require_file(root, "AVA.txt", "AVA"))
         self._images = require_folder(root, "images", "AVA")
         if image_list is not None:
-            listed = _read_image_list(Path(image_list))
+            listed = read_image_list(Path(image_list))
             report_skipped(name, _names(np.setdiff1d(listed, image_ids)), "without votes")
             chosen = np.isin(image_ids, listed)
             image_ids, votes = image_ids[chosen], votes[chosen]
@@ -66,13 +67,16 @@ class AvaDataset:
         Raises:
             ImageError: If the image is damaged, as a few are in every copy in circulation.
         """
-        votes = self._votes[index]
         return Sample(
             read_image(self._images / self.ids[index]),
             self.name,
             self.ids[index],
-            score_distribution=(votes / votes.sum()).astype(np.float32),
+            score_distribution=self.rating(index).to_distribution(),
         )
+
+    def rating(self, index: int) -> Rating:
+        """Return the votes of one image, without reading it."""
+        return Rating(1, SCORE_BINS, tuple(self._votes[index].tolist()))
 
 
 def read_votes(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -108,7 +112,15 @@ def read_votes(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return image_ids, votes
 
 
-def _read_image_list(path: Path) -> NDArray[np.int32]:
+def read_image_list(path: Path) -> NDArray[np.int32]:
+    """Read one of the official lists.
+
+    Returns:
+        (M,) image ids, in the order of the file.
+
+    Raises:
+        DatasetError: If there is no such file, or a line is no image id.
+    """
     if not path.is_file():
         raise DatasetError(f"`image_list` should be a file. Found no {path}.")
     lines = path.read_text(encoding="utf-8", errors="replace").split()

@@ -169,6 +169,22 @@ class MixedBatchSampler(Sampler[list[int]]):
         return np.random.default_rng([self._seed, lap, kind == "rated"]).permutation(count)
 
 
+def share_rows(count: int, rank: int, size: int, parts: int) -> list[slice]:
+    """Return which images of a batch one process computes, in parts one after the other.
+
+    Every image is in exactly one part of one process. Slices with steps, so that each holds a
+    like mixture of the images for saliency, which come first, and the rated ones.
+
+    Args:
+        count: Images in the batch.
+        rank: The process, counted from 0.
+        size: Processes.
+        parts: Parts of a process; empty ones are left out.
+    """
+    starts = range(rank, min(count, size * parts), size)
+    return [slice(start, None, size * parts) for start in starts]
+
+
 def collate(
     samples: Sequence[Sample],
     mean: Sequence[float],

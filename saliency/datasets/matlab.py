@@ -20,6 +20,7 @@ def load_mat(path: Path) -> dict[str, Any]:
         contents = loadmat(path)
     except (MatReadError, NotImplementedError, OSError, TypeError, ValueError) as error:
         raise DatasetError(
-            f"{path} should be a MATLAB file, version 7 or older. Found: {error}"
+            f"{path} should be a MATLAB file of version 7 or older; MATLAB's `save -v7` makes one "
+            f"of a file of version 7.3. Found: {error}"
         ) from error
     return {name: value for name, value in contents.items() if not name.startswith("__")}

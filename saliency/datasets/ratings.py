@@ -4,9 +4,7 @@ import csv
 import re
 from collections import Counter
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from saliency.datasets.base import (
     list_images,
@@ -15,7 +13,7 @@ from saliency.datasets.base import (
     require_file,
     require_folder,
 )
-from saliency.datasets.score_bins import score_to_ten_bins, to_ten_bins
+from saliency.datasets.score_bins import Rating
 from saliency.errors import DatasetError
 from saliency.images import read_image
 from saliency.types import Sample
@@ -63,30 +61,8 @@ class RatingsDataset:
         self._images = require_folder(root, images, "ratings")
         table = require_file(root, csv_name, "ratings")
         present = list_images(self._images)
-        ids: list[str] = []
-        groups: list[str] = []
-        distributions: list[NDArray[np.float32]] = []
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            count_columns = _check_columns(table, list(rows.fieldnames or ()), low, high)
-            for row in rows:
-                try:
-                    distribution = (
-                        to_ten_bins([float(row[c]) for c in count_columns], int(low), int(high))
-                        if count_columns
-                        else score_to_ten_bins(float(row["score"]), low, high)
-                    )
-                except (DatasetError, TypeError, ValueError) as error:
-                    raise DatasetError(f"{table}, line {rows.line_num}: {error}") from error
-                ids.append(row["file"])
-                groups.append(row.get("group") or row["file"])
-                distributions.append(distribution.astype(np.float32))
-        twice = [image_id for image_id, count in Counter(ids).items() if count > 1]
-        if twice:
-            raise DatasetError(
-                f"{table} should name an image once. Found twice: {name_some(twice)}."
-            )
-
+        rows = read_rated_rows(table, low, high)
+        ids = [row.file for row in rows]
         known, there = set(ids), set(present)
         report_skipped(name, [i for i in ids if i not in there], f"missing in {self._images}")
         report_skipped(name, [i for i in present if i not in known], f"without a row in {csv_name}")
@@ -97,8 +73,8 @@ class RatingsDataset:
                 f"{self._images}. Found {name_some(present)}."
             )
         self.ids = tuple(ids[index] for index in kept)
-        self.groups = tuple(groups[index] for index in kept)
-        self._distributions = tuple(distributions[index] for index in kept)
+        self.groups = tuple(rows[index].group for index in kept)
+        self._ratings = tuple(rows[index].rating for index in kept)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -113,8 +89,58 @@ class RatingsDataset:
             read_image(self._images / self.ids[index]),
             self.name,
             self.ids[index],
-            score_distribution=self._distributions[index],
+            score_distribution=self.rating(index).to_distribution(),
         )
+
+    def rating(self, index: int) -> Rating:
+        """Return the rating of one image, without reading it."""
+        return self._ratings[index]
+
+
+class RatedRow(NamedTuple):
+    """A line of the CSV.
+
+    Attributes:
+        file: Name of the image.
+        group: What it belongs to; its own name if the CSV does not say.
+        rating: Fits the scale.
+    """
+
+    file: str
+    group: str
+    rating: Rating
+
+
+def read_rated_rows(table: Path, low: float, high: float) -> list[RatedRow]:
+    """Read the CSV of a `RatingsDataset`.
+
+    Args:
+        table: The CSV.
+        low: Worst rating of the scale.
+        high: Best rating of the scale.
+
+    Raises:
+        DatasetError: If a column is missing, a line does not fit the scale, or two name one image.
+    """
+    read: list[RatedRow] = []
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        count_columns = _check_columns(table, list(rows.fieldnames or ()), low, high)
+        for row in rows:
+            try:
+                rating = (
+                    Rating(low, high, votes=tuple(float(row[c]) for c in count_columns))
+                    if count_columns
+                    else Rating(low, high, score=float(row["score"]))
+                )
+                rating.to_distribution()  # now, with the line's number, not when training reads it
+            except (DatasetError, TypeError, ValueError) as error:
+                raise DatasetError(f"{table}, line {rows.line_num}: {error}") from error
+            read.append(RatedRow(row["file"], row.get("group") or row["file"], rating))
+    twice = [name for name, count in Counter(row.file for row in read).items() if count > 1]
+    if twice:
+        raise DatasetError(f"{table} should name an image once. Found twice: {name_some(twice)}.")
+    return read
 
 
 def _check_columns(table: Path, columns: list[str], low: float, high: float) -> list[str]:

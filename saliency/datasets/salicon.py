@@ -14,8 +14,8 @@ from saliency.datasets.base import (
     require_folder,
 )
 from saliency.datasets.matlab import load_mat
+from saliency.densities import normalize_density
 from saliency.errors import DatasetError, ImageDecodeError
-from saliency.fixations import normalize_density
 from saliency.images import read_image
 from saliency.types import Fixations, Sample
 
@@ -32,6 +32,11 @@ class SaliconDataset:
 
     A fixated pixel becomes the point at its centre, so (row 0, column 0) is x = y = 0.5 and
     `floor` gives the pixel back. MATLAB counts pixels from 1: there that point is written [1, 1].
+
+    Attributes:
+        name: Name of the set in its samples.
+        ids: File names.
+        parts: The sub-folder of each image.
 
     Note:
         Labels of 2015 and 2017 are not comparable; the folders do not tell which they are.
@@ -68,7 +73,7 @@ class SaliconDataset:
             raise DatasetError(
                 f"Expected maps named as the images of {self._root}. Found none that match."
             )
-        self._parts = tuple(part for part, _ in found)
+        self.parts = tuple(part for part, _ in found)
         self.ids = tuple(image for _, image in found)
 
     def __len__(self) -> int:
@@ -81,27 +86,40 @@ class SaliconDataset:
             ImageError: If the image, its map or its fixation map cannot be decoded.
             DatasetError: If the map is of another size or the `.mat` file is of another kind.
         """
-        part, image_id = self._parts[index], self.ids[index]
+        part, image_id = self.parts[index], self.ids[index]
         image = read_image(self._root / "images" / part / image_id)
         size = image.shape[:2]
-        density = _read_grey(self._root / "maps" / part / f"{Path(image_id).stem}.png", size)
+        density = read_grey(self._root / "maps" / part / f"{Path(image_id).stem}.png", size)
         return Sample(
             image,
             self.name,
             image_id,
-            fixations=self._read_fixations(part, Path(image_id).stem, size),
+            fixations=read_fixations(self._root, part, Path(image_id).stem, size),
             density=normalize_density(density),
         )
 
-    def _read_fixations(self, part: str, stem: str, size: tuple[int, int]) -> Fixations | None:
-        points = self._root / "fixations" / part / f"{stem}.mat"
-        if points.is_file():
-            return read_mat_fixations(points, size)
-        pixels = self._root / "fixations_png" / part / f"{stem}.png"
-        if pixels.is_file():
-            rows, columns = np.nonzero(_read_grey(pixels, size))
-            return keep_inside(columns + 0.5, rows + 0.5, size)
-        return None
+
+def read_fixations(root: Path, part: str, stem: str, size: tuple[int, int]) -> Fixations | None:
+    """Read the fixations of one image, from whichever kind of file there is; None without one.
+
+    Args:
+        root: Folder of the set.
+        part: Sub-folder.
+        stem: Name of the image without its suffix.
+        size: (height, width) of the image; points outside it are dropped.
+
+    Raises:
+        ImageDecodeError: If a fixation map is damaged.
+        DatasetError: If a file is of another size or kind.
+    """
+    points = root / "fixations" / part / f"{stem}.mat"
+    if points.is_file():
+        return read_mat_fixations(points, size)
+    pixels = root / "fixations_png" / part / f"{stem}.png"
+    if pixels.is_file():
+        rows, columns = np.nonzero(read_grey(pixels, size))
+        return keep_inside(columns + 0.5, rows + 0.5, size)
+    return None
 
 
 def read_mat_fixations(path: Path, size: tuple[int, int]) -> Fixations:
@@ -109,11 +127,12 @@ def read_mat_fixations(path: Path, size: tuple[int, int]) -> Fixations:
 
     Args:
         path: File with a struct array `gaze`, one element a viewer, whose field `fixations` is
-            (K, 2) points [x, y] counted from 1, of any number type, or empty.
+            (K, 2) points [x, y] counted from 1, of any number type, or empty; and in general with
+            `resolution`, the (height, width) that the points count in.
         size: (height, width) of the image; points outside it are dropped.
 
     Raises:
-        DatasetError: If the file is not of this kind.
+        DatasetError: If the file is not of this kind, or of an image of another size.
     """
     contents = load_mat(path)
     gaze = contents.get("gaze")
@@ -122,13 +141,38 @@ def read_mat_fixations(path: Path, size: tuple[int, int]) -> Fixations:
             f"{path} should hold a struct array `gaze` with a field `fixations`. "
             f"Found {list(contents)}."
         )
+    # Points of 640x480 on images that somebody resized would lie anywhere. In either order: what
+    # counts is that it is not another size.
+    resolution = np.ravel(contents.get("resolution", size)).tolist()
+    if sorted(resolution) != sorted(size):
+        raise DatasetError(
+            f"`resolution` in {path} should be its image's size {size}. Found {resolution}."
+        )
     # Copies in circulation differ in (1, N) or (N, 1), and an empty list has any shape.
-    viewers = [np.asarray(points, np.float64) for points in gaze["fixations"].ravel()]
-    points = np.concatenate([np.empty((0, 2)), *(p.reshape(-1, 2) for p in viewers if p.size)])
+    try:
+        viewers = [np.asarray(points, np.float64) for points in gaze["fixations"].ravel()]
+        points = np.concatenate([np.empty((0, 2)), *(p.reshape(-1, 2) for p in viewers if p.size)])
+    except (TypeError, ValueError) as error:
+        raise DatasetError(
+            f"`fixations` in {path} should be (K, 2) points for each viewer. Found: {error}"
+        ) from error
     return keep_inside(points[:, 0] - 0.5, points[:, 1] - 0.5, size)
 
 
-def _read_grey(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
+def read_grey(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Read a map or a fixation map.
+
+    Args:
+        path: A picture of one channel, 8 or 16 bits.
+        size: (height, width) of the image that it belongs to.
+
+    Returns:
+        (H, W) float32, on the scale of the file.
+
+    Raises:
+        ImageDecodeError: If it cannot be decoded.
+        DatasetError: If it is of another size.
+    """
     try:
         with Image.open(path) as image:
             # 16-bit maps keep their depth; colour or palette copies of grey maps lose nothing.

@@ -1,4 +1,6 @@
-"""Other rating scales on the ten bins of AVA's votes."""
+"""Ratings on any scale, and what becomes of them on the ten bins of AVA's votes."""
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,6 +10,34 @@ from saliency.types import SCORE_BINS
 
 CELL_POINTS = 60
 """Points that stand for the even spread of a rating over its cell."""
+
+
+class Rating(NamedTuple):
+    """What people said of one image, on their own scale.
+
+    Attributes:
+        low: Worst rating of the scale.
+        high: Best rating of the scale.
+        votes: (high - low + 1,) how many gave low, low + 1, ..., high; None if that is not known.
+        score: Mean rating, where the votes are not known.
+    """
+
+    low: float
+    high: float
+    votes: tuple[float, ...] | None = None
+    score: float | None = None
+
+    def to_distribution(self) -> NDArray[np.float32]:
+        """Return the (K,) distribution over 1..10, which sums to 1.
+
+        Raises:
+            DatasetError: If votes or score do not fit the scale.
+        """
+        if self.votes is not None:
+            return to_ten_bins(self.votes, int(self.low), int(self.high)).astype(np.float32)
+        if self.score is not None:
+            return score_to_ten_bins(self.score, self.low, self.high).astype(np.float32)
+        raise DatasetError("A rating should have votes or a score. Found neither.")
 
 
 def to_ten_bins(counts: ArrayLike, low: int, high: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 Pure functions, most of them on a density (H, W) that sums to 1, or on any map proportional to one.
 """
 
-from saliency.insights.attention import require_density
+from saliency.insights.attention import COARSE_SIDE, require_density
 from saliency.insights.boxes import Box, Point
 from saliency.insights.crops import AspectRatio, Crop, RankedCrop, propose_crops, rank_crops
 from saliency.insights.named_regions import Region, RegionFile, check_names, parse_region_file
@@ -12,6 +12,7 @@ from saliency.insights.regions import RegionAttention, measure_regions
 from saliency.insights.summary import FocalPoint, SaliencySummary, summarize
 
 __all__ = [
+    "COARSE_SIDE",
     "AspectRatio",
     "Box",
     "Crop",

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from saliency.errors import InsightError
 
 COARSE_SIDE = 384
-"""Pixels of a side that a coarse density keeps at least: more than networks tell apart."""
+"""Pixels of a side that a coarse density keeps at least: more than networks tell apart, so
+`Prediction.density_within(COARSE_SIDE)` is all that summaries and crops need."""
 
 
 def require_density(density: NDArray[np.float32] | None) -> NDArray[np.float32]:
@@ -60,15 +61,6 @@ def _to_coarse_side(side: int) -> int:
     largest = max(1, side // COARSE_SIDE)
     factors = range(largest, largest // 2, -1)
     return next((side // factor for factor in factors if side % factor == 0), side // largest)
-
-
-def fit_grid(image_size: tuple[int, int], max_side: int) -> tuple[int, int]:
-    """Return the rows and columns, at most `max_side`, of nearly square cells over a photo.
-
-    A photo that is no larger has its pixels as cells.
-    """
-    scale = min(1.0, max_side / max(image_size))
-    return max(1, round(image_size[0] * scale)), max(1, round(image_size[1] * scale))
 
 
 def to_grid(density: NDArray[np.floating], grid_size: tuple[int, int]) -> NDArray[np.float64]:

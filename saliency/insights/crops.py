@@ -133,7 +133,13 @@ class RankedCrop:
     rank: int
 
 
-def propose_crops(density: NDArray[np.floating], aspect: AspectRatio, count: int = 8) -> list[Crop]:
+def propose_crops(
+    density: NDArray[np.floating],
+    aspect: AspectRatio,
+    count: int = 8,
+    *,
+    image_size: tuple[int, int] | None = None,
+) -> list[Crop]:
     r"""Propose distinct crops of one shape, the best first.
 
     Crops of 8 sizes, from the largest that fits to half its side, at up to 33 x 33 places each
@@ -148,9 +154,11 @@ def propose_crops(density: NDArray[np.floating], aspect: AspectRatio, count: int
     by an intersection over union of .7 or more only the best stays.
 
     Args:
-        density: (H, W), >= 0, at the photo's own size.
+        density: (h, w), >= 0; a longer side of `COARSE_SIDE` is as good as the photo's own.
         aspect: The shape.
         count: The most crops to return, >= 1.
+        image_size: (height, width) of the photo, in whose pixels boxes are; None: the density has
+            its size.
 
     Returns:
         1..`count` crops.
@@ -161,7 +169,7 @@ def propose_crops(density: NDArray[np.floating], aspect: AspectRatio, count: int
     if count < 1:
         raise InsightError(f"`count` should be at least 1. Found {count}.")
     coarse = coarsen(density)
-    height, width = density.shape
+    height, width = image_size or density.shape
     table = AttentionTable(coarse, (height, width))
     places = _list_places((height, width), aspect)
     kept = _keep(table, places)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.errors import InsightError
-from saliency.insights.attention import coarsen, fit_grid, to_grid
+from saliency.insights.attention import coarsen, to_grid
 from saliency.insights.boxes import Point
+from saliency.sizes import fit_within
 
 GRID_SIDE = 96
 """Cells along the longer side where points are sought: a cell is about a third of a degree."""
@@ -87,7 +88,12 @@ class SaliencySummary:
     left_right_balance: float
 
 
-def summarize(density: NDArray[np.floating], max_points: int = 5) -> SaliencySummary:
+def summarize(
+    density: NDArray[np.floating],
+    max_points: int = 5,
+    *,
+    image_size: tuple[int, int] | None = None,
+) -> SaliencySummary:
     """Say where attention gathers and how much.
 
     Note:
@@ -95,8 +101,10 @@ def summarize(density: NDArray[np.floating], max_points: int = 5) -> SaliencySum
         places them to about half a cell, .5 % of the longer side.
 
     Args:
-        density: (H, W), >= 0, at the photo's own size.
+        density: (h, w), >= 0; a longer side of `COARSE_SIDE` is as good as the photo's own.
         max_points: The most focal points to name, >= 1.
+        image_size: (height, width) of the photo, in whose pixels places are told; None: the
+            density has its size.
 
     Raises:
         InsightError: `max_points` is below 1, or `density` is no density.
@@ -104,8 +112,8 @@ def summarize(density: NDArray[np.floating], max_points: int = 5) -> SaliencySum
     if max_points < 1:
         raise InsightError(f"`max_points` should be at least 1. Found {max_points}.")
     coarse = coarsen(density)
-    height, width = density.shape
-    cells = to_grid(coarse, fit_grid((height, width), GRID_SIDE))
+    height, width = image_size or density.shape
+    cells = to_grid(coarse, fit_within((height, width), GRID_SIDE))
     per_cell = Point(width / cells.shape[1], height / cells.shape[0])
     center = _center_of_mass(cells)
     found = [

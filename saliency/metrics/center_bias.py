@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.fixations import normalize_density, to_density
+from saliency.densities import normalize_density
+from saliency.fixations import to_density
 from saliency.metrics.pooling import pool_fixations, rescale_fixations
 from saliency.types import Fixations
 

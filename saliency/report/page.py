@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader
 from saliency.batch import Entry
 from saliency.batch.writing import replacing
 from saliency.charts import histogram
+from saliency.devices import count_cores
 from saliency.report.previews import to_preview
 from saliency.types import SCORES
 
@@ -63,7 +64,7 @@ def write_report(
         overview=overview,
         charts=overview.charts(),
         settings=settings,
-        rows=_rows(out_dir, read_entries(), workers or os.cpu_count() or 1, on_photo),
+        rows=_rows(out_dir, read_entries(), workers or count_cores(), on_photo),
     )
     path = out_dir / REPORT_NAME
     with replacing(path) as partial, partial.open("wb") as file:

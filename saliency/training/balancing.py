@@ -14,6 +14,7 @@ from saliency.tasks import Task, mean_task_losses
 from saliency.training.config import WeightingConfig
 from saliency.types import Batch, Output
 from saliency.weighting import (
+    AddUp,
     DtpWeighting,
     DwaWeighting,
     EqualWeighting,
@@ -28,6 +29,7 @@ from saliency.weighting import (
     Shared,
     TaskWeighting,
     UncertaintyWeighting,
+    alone,
     gradient_products,
 )
 
@@ -92,13 +94,21 @@ class SharedTensors:
         self._parameters = tuple(p for p in network.encoder.parameters() if p.requires_grad)
         self._last_layer = network.last_shared_layer()
 
-    def of(self, needs: Shared, output: Output) -> tuple[Tensor, ...]:
-        """Return what a strategy that `needs` it takes gradients at; empty if there is nothing."""
+    def of(self, needs: Shared, *outputs: Output) -> tuple[Tensor, ...]:
+        """Return what a strategy that `needs` it takes gradients at; empty if there is nothing.
+
+        Args:
+            needs: As the strategy says.
+            outputs: Of the images of a step; none if other processes have them all.
+        """
         match needs:
             case "nothing":
                 return ()
             case "features":
-                return output.features
+                if not outputs:  # something that no loss depends on
+                    device = self._parameters[0].device
+                    return (torch.zeros(1, device=device, requires_grad=True),)
+                return tuple(feature for output in outputs for feature in output.features)
             case "last_layer":
                 return () if self._last_layer is None else (self._last_layer,)
             case "parameters":
@@ -123,14 +133,16 @@ def gradient_cosines(
     losses: Sequence[Tensor],
     present: Sequence[bool],
     shared: Sequence[Tensor],
+    add_up: AddUp = alone,
 ) -> dict[str, float]:
     """Return the cosine between each two present tasks' gradients; below 0 they are at odds.
 
-    Keys are `cosine/one~other`. A gradient of 0 has cosine 0 with everything.
+    Keys are `cosine/one~other`. A gradient of 0 has cosine 0 with everything. `add_up` sums
+    gradients over processes.
     """
     if sum(present) < 2 or not shared:
         return {}
-    products = gradient_products(losses, present, shared).double()
+    products = gradient_products(losses, present, shared, add_up).double()
     norms = products.diagonal().sqrt().clamp(min=TINY)
     cosines = products / norms.outer(norms)
     return {

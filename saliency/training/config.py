@@ -126,7 +126,7 @@ class TrainConfig(Section):
 
     seed: int = 0
     epochs: int = Field(12, ge=1)  # an epoch shows every image with fixations once
-    saliency_per_batch: int = Field(6, ge=0)
+    saliency_per_batch: int = Field(6, ge=0)  # in a step's batch, which all processes share
     rated_per_batch: int = Field(2, ge=0)
     encoder_lr: float = Field(2e-4, ge=0)
     saliency_lr: float = Field(1e-3, ge=0)
@@ -139,6 +139,8 @@ class TrainConfig(Section):
     neutral_probability: float = Field(0.5, ge=0, le=1)  # of a set's image to train neutral priors
     feature_anchor: float = Field(1.0, ge=0)  # how strongly scores keep the features they start at
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 on a GPU
+    accumulate: int = Field(1, ge=1)  # parts that a process computes its share of a batch in
+    compile: bool = False  # the encoder, by torch.compile: minutes at the start, then faster
     patience: int = Field(0, ge=0)  # epochs without a better validation before stopping; 0 never
     validate_every: int = Field(1, ge=1)  # epochs
     save_every_steps: int = Field(1000, ge=1)  # beside every epoch's end

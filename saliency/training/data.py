@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,26 +20,33 @@ from saliency.datasets import (
     LabelledDataset,
     MixedBatchSampler,
     OsieDataset,
+    PackedDataset,
     RatingsDataset,
     SaliconDataset,
     Subset,
     TrainingDataset,
     collate,
+    is_packed,
     pick_folds,
     pick_part,
     read_split,
     select,
+    share_rows,
 )
+from saliency.datasets.ava import read_image_list
 from saliency.errors import ConfigError, DatasetError, ImageError
 from saliency.metrics import CenterBias
 from saliency.preprocessing import Preprocessing
 from saliency.training.config import DataConfig, SetConfig, TrainingConfig, is_rated
+from saliency.training.distributed import World
 from saliency.types import Batch, Sample
 
 Part = Literal["train", "val", "test"]
 
-AVA_LISTS: dict[str, str] = {"train": "generic_ls_train.jpgl", "test": "generic_test.jpgl"}
-"""AVA's official lists; it has none for validation, so a hashed share of `train` serves."""
+AVA_TEST_LIST = "aesthetics_image_lists/generic_test.jpgl"
+"""AVA's official test images, nearly 20,000. As in the papers, all others are for training, and a
+hashed share of them for validation; the official training list names but 20,000 of these 235,000.
+"""
 
 VALIDATION_SHARE, TEST_SHARE = 0.08, 0.15
 """Of a set that comes with no split at all."""
@@ -95,12 +102,12 @@ def build_set(config: SetConfig, part: Part, root: Path | None) -> LabelledDatas
                 f"The set {config.name!r} has public labels for train and val. Found 'test'; "
                 "give it a `split` of your own."
             )
-        return SaliconDataset(_folder(config, root), (part,), config.name)
-    if config.split is None and config.layout == "ava":
-        return _ava_part(_folder(config, root), config.name, part)
+        if not is_packed(_folder(config, root)):
+            return SaliconDataset(_folder(config, root), (part,), config.name)
     dataset = open_whole_set(config, root)
     if config.split is None:
-        return select(dataset, [i for i in dataset.ids if hashed_part(config.name, i) == part])
+        parts = parts_of(dataset, config, root)
+        return Subset(dataset, tuple(i for i, found in enumerate(parts) if found == part))
     split = read_split(config.split)
     if config.test_fold is None:
         return select(dataset, pick_part(split, dataset.ids, part))
@@ -111,14 +118,41 @@ def build_set(config: SetConfig, part: Part, root: Path | None) -> LabelledDatas
     return select(dataset, [i for i in pick_part(split, dataset.ids, part) if i not in left_out])
 
 
+def parts_of(dataset: LabelledDataset, config: SetConfig, root: Path | None) -> tuple[str, ...]:
+    """Return the part of each image of a whole set where no split says otherwise.
+
+    Raises:
+        DatasetError: AVA's list of test images is missing or damaged.
+    """
+    if isinstance(dataset, SaliconDataset | PackedDataset):
+        return dataset.parts
+    if config.layout == "ava":
+        return ava_parts(_folder(config, root), config.name, dataset.ids)
+    return tuple(hashed_part(config.name, image_id) for image_id in dataset.ids)
+
+
+def ava_parts(folder: Path, name: str, ids: Sequence[str]) -> tuple[Part, ...]:
+    """Return the part of each of AVA's images, as `parts_of`."""
+    tested = {f"{image_id}.jpg" for image_id in read_image_list(folder / AVA_TEST_LIST).tolist()}
+    return tuple("test" if i in tested else hashed_part(name, i, 0.0) for i in ids)
+
+
 def open_whole_set(config: SetConfig, root: Path | None) -> LabelledDataset:
-    """Open all labelled images of a set of photos.
+    """Open all labelled images of a set of photos, packed or in its own layout.
 
     Raises:
         ConfigError: No root is known, or the layout is `drawn`, which has no whole.
         DatasetError: The folder is not what its layout says.
     """
     folder = _folder(config, root)
+    if is_packed(folder):
+        packed = PackedDataset(folder, config.name)
+        if packed.layout != config.layout:
+            raise DatasetError(
+                f"{folder} should be packed from the layout {config.layout!r}, that of the set "
+                f"{config.name!r}. Found {packed.layout!r}."
+            )
+        return packed
     if config.layout == "salicon":
         return SaliconDataset(folder, name=config.name)
     if config.layout == "osie":
@@ -181,15 +215,6 @@ def hashed_part(set_name: str, image_id: str, test_share: float = TEST_SHARE) ->
     return "val" if position < test_share + VALIDATION_SHARE else "train"
 
 
-def _ava_part(folder: Path, name: str, part: Part) -> LabelledDataset:
-    """Return AVA's official part, validation carved out of its training list."""
-    lists = folder / "aesthetics_image_lists"
-    dataset = AvaDataset(folder, lists / AVA_LISTS["test" if part == "test" else "train"], name)
-    if part == "test":
-        return dataset
-    return select(dataset, [i for i in dataset.ids if hashed_part(name, i, 0.0) == part])
-
-
 def fit_center_bias(dataset: LabelledDataset) -> CenterBias | None:
     """Return the centre bias of a set's images; None if it has no fixation points."""
     fixations, sizes = [], []
@@ -207,7 +232,7 @@ def fit_center_bias(dataset: LabelledDataset) -> CenterBias | None:
 def groups_of(dataset: LabelledDataset) -> tuple[str, ...] | None:
     """Return the theme of each image of a ratings set, None for other layouts."""
     whole = dataset.dataset if isinstance(dataset, Subset) else dataset
-    if not isinstance(whole, RatingsDataset):
+    if not isinstance(whole, RatingsDataset | PackedDataset) or not whole.groups:
         return None
     group_of = dict(zip(whole.ids, whole.groups, strict=True))
     return tuple(group_of[image_id] for image_id in dataset.ids)
@@ -267,14 +292,33 @@ class PlainBatches:
         return collate(samples, self._preprocessing.mean, self._preprocessing.std, ())
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process computes of a step's batch.
+
+    Attributes:
+        image_count: Images in the batch, of all processes.
+        rows: Where the images of each part stand in the batch.
+        parts: Computed one after the other; none if there are fewer images than processes.
+    """
+
+    image_count: int
+    rows: tuple[slice, ...]
+    parts: tuple[Batch, ...]
+
+
 class TrainingLoader:
-    """Batches of an epoch, from any batch of it on, the same whenever and wherever asked."""
+    """Batches of an epoch, from any batch of it on, the same whenever and wherever asked.
+
+    Processes that train together each load their share of every batch.
+    """
 
     def __init__(
         self,
         config: TrainingConfig,
         sets: LabelledSets,
         preprocessing: Preprocessing,
+        world: World | None = None,
     ) -> None:
         # Only here: albumentations takes seconds to import and only training needs it.
         from saliency.datasets.augmentation import Augmentation
@@ -302,19 +346,32 @@ class TrainingLoader:
         )
         self._workers = data.workers
         self._seed = train.seed
+        self._world = world or World()
+        self._parts = train.accumulate
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch."""
         return len(self._sampler)
 
+    def shares(self, epoch: int, first_step: int = 0) -> Iterator[Share]:
+        """Yield this process's share of each batch of `epoch`, without the first `first_step`."""
+        counts = [len(batch) for batch in self._batches(epoch)[first_step:]]
+        parts = iter(self.epoch(epoch, first_step))
+        for count in counts:
+            rows = self._rows(count)
+            yield Share(count, tuple(rows), tuple(next(parts) for _ in rows))
+
     def epoch(self, epoch: int, first_step: int = 0) -> DataLoader[Sample]:
-        """Return the batches of `epoch`, without the first `first_step`."""
+        """Return the parts of `shares` one after the other; whole batches for a lone process."""
         self._dataset.set_epoch(epoch)
-        self._sampler.set_epoch(epoch)
         return DataLoader(
             self._dataset,
-            batch_sampler=list(self._sampler)[first_step:],
+            batch_sampler=[
+                batch[rows]
+                for batch in self._batches(epoch)[first_step:]
+                for rows in self._rows(len(batch))
+            ],
             num_workers=self._workers,
             collate_fn=self._collate,
             worker_init_fn=_one_thread,
@@ -322,3 +379,10 @@ class TrainingLoader:
             # Its own random numbers: drawing from torch's would make a resumed run differ.
             generator=torch.Generator().manual_seed(self._seed + epoch),
         )
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        self._sampler.set_epoch(epoch)
+        return list(self._sampler)
+
+    def _rows(self, count: int) -> list[slice]:
+        return share_rows(count, self._world.rank, self._world.size, self._parts)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from pydantic import ValidationError
 from timm.utils import ModelEmaV3
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from saliency.checkpoint import Card, Checkpoint, save_checkpoint
 from saliency.devices import resolve_device
@@ -21,7 +24,7 @@ from saliency.model import SaliencyNetwork
 from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
 from saliency.stopping import stop_requests
-from saliency.tasks import AestheticTask, SaliencyTask, Task, mean_task_losses
+from saliency.tasks import AestheticTask, SaliencyTask, Task, count_labels, mean_task_losses
 from saliency.training.anchor import FeatureAnchor
 from saliency.training.balancing import (
     SharedTensors,
@@ -32,14 +35,23 @@ from saliency.training.balancing import (
     mean_losses,
 )
 from saliency.training.config import TrainingConfig
-from saliency.training.data import LabelledSets, PlainBatches, TrainingLoader, build_sets, teach
+from saliency.training.data import (
+    LabelledSets,
+    PlainBatches,
+    Share,
+    TrainingLoader,
+    build_sets,
+    teach,
+)
+from saliency.training.distributed import World
 from saliency.training.optimization import (
     build_optimizer,
     clip_gradients,
     lr_factor,
     set_learning_rates,
+    trained_parameters,
 )
-from saliency.training.report import Reporter
+from saliency.training.report import Reporter, Silence
 from saliency.training.start import fit_aesthetics, start_encoder
 from saliency.training.state import (
     Progress,
@@ -84,6 +96,7 @@ def train(
     data_root: Path | None = None,
     device: str = "auto",
     reporter: Reporter | None = None,
+    world: World | None = None,
 ) -> TrainingResult:
     """Train a network, or go on with a run that was stopped.
 
@@ -91,22 +104,35 @@ def train(
     `state.safetensors` (for resuming), `metrics.jsonl` and TensorBoard's files. A run that finds
     a state there goes on from it and ends as it would have without the stop.
 
+    Several processes may share a run: each calls this with its own `world` and device, and
+    computes its share of every batch. Their number changes the speed, not what is learned but for
+    rounding, and may change between a stop and going on. They read the same `run_dir`; the first
+    one alone writes to it, validates and reports.
+
     Args:
         config: What to do.
         run_dir: Folder of this run.
         data_root: Folder of the data sets.
         device: As for `Predictor.load`.
         reporter: Where progress goes; silent if None, but for the files.
+        world: The processes that share the run, from `join_world`; this one alone if None.
 
     Raises:
         ConfigError: The config makes no sense, or `run_dir` holds a run of another config.
         DatasetError: A data set is not what its layout says.
-        SaliencyError: The loss is no longer finite.
+        SaliencyError: The loss is no longer finite, or another process is gone.
     """
+    if config.train.compile and config.train.accumulate > 1:
+        raise ConfigError(
+            "`train.compile` goes with train.accumulate = 1, since parts are computed twice. "
+            f"Found {config.train.accumulate}."
+        )
     found = resolve_device(device)
+    world = world or World()
     run_dir.mkdir(parents=True, exist_ok=True)
-    reporter = reporter or Reporter(run_dir)
+    reporter = (reporter or Reporter(run_dir)) if world.is_first else Silence(run_dir)
     _check_same_config(run_dir / STATE, config)
+    goes_on = world.any(world.is_first and (run_dir / STATE).is_file())
 
     torch.manual_seed(config.train.seed)
     train_sets = teach(build_sets(config.data, "train", data_root), config, found)
@@ -117,19 +143,21 @@ def train(
     )
     tasks = build_tasks(config, train_sets)
     weighting = build_weighting(config.weighting, tasks).to(found)
+    weighting.add_up = world.sum
     network.to(found).to(memory_format=torch.channels_last)
     both = config.model.saliency and config.model.aesthetics
     anchor = FeatureAnchor(network) if both and config.train.feature_anchor else None
     shared = SharedTensors(network)
     gradient = config.model.aesthetic_gradient if config.model.aesthetics else 1.0
     shared.check(config.weighting, weighting.needs, gradient)
-    if not (run_dir / STATE).is_file():
+    if not goes_on and world.is_first:
         if network.aesthetics is not None:
             fit_aesthetics(network, preprocessing, train_sets.rated, config.model.ridge, found)
         plain = PlainBatches(train_sets, preprocessing, PRIOR_IMAGES)
         weighting.start(
             lambda: constant_losses(tasks, plain, auxiliary=bool(config.model.auxiliary_outputs))
         )
+    world.copy_first(network, weighting)
     state = TrainingState(
         network=network,
         ema=ModelEmaV3(network, decay=config.train.ema_decay, use_warmup=True),
@@ -137,9 +165,11 @@ def train(
         optimizer=build_optimizer(network, weighting, config.train),
         progress=Progress(),
     )
-    if (run_dir / STATE).is_file():
+    if goes_on:
         load_state(run_dir / STATE, state)
-    loader = TrainingLoader(config, train_sets, preprocessing)
+    if config.train.compile:
+        compile_encoder(network)
+    loader = TrainingLoader(config, train_sets, preprocessing, world)
     run = _Run(
         config,
         run_dir,
@@ -152,9 +182,11 @@ def train(
         preprocessing,
         found,
         reporter,
+        world,
     )
-    with reporter, stop_requests() as is_stopping:
-        return run.to_end(is_stopping)
+    with reporter, stop_requests() as was_asked:
+        # Who asks one process asks all: they stop after the same step.
+        return run.to_end(lambda: world.any(was_asked()))
 
 
 def build_tasks(config: TrainingConfig, sets: LabelledSets) -> tuple[Task, ...]:
@@ -198,6 +230,16 @@ def build_network(config: TrainingConfig, data_root: Path | None) -> SaliencyNet
     return network
 
 
+def compile_encoder(network: SaliencyNetwork) -> None:
+    """Compile what costs most, in place; the heads stay as they are.
+
+    Gradients are taken at the encoder's outputs and at its last layer, which a network compiled as
+    a whole would hide, and more than once.
+    """
+    torch._functorch.config.donated_buffer = False  # else its graph could not be kept
+    network.encoder.compile()
+
+
 class _Run:
     """The parts of one run, so that its steps need not pass them around."""
 
@@ -214,6 +256,7 @@ class _Run:
         preprocessing: Preprocessing,
         device: torch.device,
         reporter: Reporter,
+        world: World,
     ) -> None:
         self.config = config
         self.run_dir = run_dir
@@ -226,6 +269,7 @@ class _Run:
         self.preprocessing = preprocessing
         self.device = device
         self.reporter = reporter
+        self.world = world
         self.commit = current_commit()  # now: the checkout may move on while this runs
         self.total_steps = config.train.epochs * loader.steps_per_epoch
         wanted = config.train.precision
@@ -246,8 +290,10 @@ class _Run:
         """Train what is left of the current epoch, then validate and save."""
         progress, train = self.state.progress, self.config.train
         self.state.network.train()
-        for batch in self.loader.epoch(progress.epoch, progress.step_in_epoch):
-            values = self._step(batch.to(self.device))
+        clock = _Clock()
+        for share in clock.watch(self.loader.shares(progress.epoch, progress.step_in_epoch)):
+            values = self._step(share)
+            clock.images += share.image_count
             for name, value in values.items():
                 progress.sums[name] = progress.sums.get(name, 0.0) + value
                 progress.counts[name] = progress.counts.get(name, 0) + 1
@@ -263,6 +309,11 @@ class _Run:
             [means.get(f"loss/{task.name}", float("nan")) for task in self.tasks]
         )
         progress.epoch += 1
+        if clock.images:  # a stopped run may go on right behind an epoch's last step
+            images_per_s = clock.images / clock.total_s
+            waiting = self.world.max(clock.waited_s / clock.total_s)
+            workers = self.config.data.workers
+            self.reporter.speed(progress.epoch, progress.step, images_per_s, waiting, workers)
         progress.step_in_epoch = 0
         progress.sums, progress.counts = {}, {}
         progress.finished = progress.epoch >= train.epochs
@@ -270,28 +321,25 @@ class _Run:
             self._validate(means)
         self._save()
 
-    def _step(self, batch: Batch) -> dict[str, float]:
+    def _step(self, share: Share) -> dict[str, float]:
         """Take one optimiser step and return what is logged of it."""
-        train, state = self.config.train, self.state
+        train, state, world = self.config.train, self.state, self.world
         factor = lr_factor(state.progress.step, self.total_steps, train.warmup_steps)
         set_learning_rates(state.optimizer, factor)
-        # Some of each set's images train the neutral priors, those of users' photos.
-        neutral = torch.rand(len(batch.dataset_index)) < train.neutral_probability
-        dataset_index = batch.dataset_index.masked_fill(neutral.to(self.device), 0)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-            output = state.network(batch.images, dataset_index)
-        losses, present = mean_task_losses(self.tasks, output, batch)
+        (labels,) = world.sum([count_labels(self.tasks, share.parts)])
+        present = [count > 0 for count in labels.tolist()]
+        outputs, my_losses, my_drift = self._forward(share, labels.tolist())
+        *losses, drift = world.total([*my_losses, my_drift])
         weighting = state.weighting
-        total: Tensor = weighting(losses, present, self.shared.of(weighting.needs, output))
+        total: Tensor = weighting(losses, present, self.shared.of(weighting.needs, *outputs))
         weights = weighting.normalized if self.config.weighting.normalize else weighting.current
         if self.config.weighting.normalize:
             total = total * len(self.tasks) / weighting.current.sum()
         values: dict[str, float] = {}
         if (state.progress.step + 1) % COSINE_EVERY == 0:
-            layer = self.shared.of("last_layer", output)
-            values |= gradient_cosines(self.tasks, losses, present, layer)
-        if self.anchor is not None and output.aesthetic_features is not None:
-            drift = self.anchor.loss(batch.images, output.aesthetic_features.float())
+            layer = self.shared.of("last_layer")
+            values |= gradient_cosines(self.tasks, losses, present, layer, world.sum)
+        if self.anchor is not None:
             total = total + train.feature_anchor * drift
             values["feature_drift"] = float(drift.detach())
         if not torch.isfinite(total):
@@ -300,7 +348,9 @@ class _Run:
                 f"{state.progress.step}; lower the learning rates, or train in float32."
             )
         state.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        if total.requires_grad:  # else other processes have all the images
+            total.backward()  # type: ignore[no-untyped-call]
+        world.sum_gradients(trained_parameters(state.optimizer))
         norms = clip_gradients(state.optimizer, train.clip_norm)
         state.optimizer.step()
         state.ema.update(state.network, step=state.progress.step)
@@ -309,28 +359,75 @@ class _Run:
         for task, loss, here in zip(self.tasks, losses, present, strict=True):
             if here:
                 values[f"loss/{task.name}"] = float(loss.detach())
-        for task, weight, share in zip(self.tasks, weights, weighting.normalized, strict=True):
+        for task, weight, part in zip(self.tasks, weights, weighting.normalized, strict=True):
             values[f"weight/{task.name}"] = float(weight)  # what the loss was multiplied by
-            values[f"share/{task.name}"] = float(share)  # the same, so that all sum to K
+            values[f"share/{task.name}"] = float(part)  # the same, so that all sum to K
         return values
+
+    def _forward(
+        self, share: Share, labels: Sequence[int]
+    ) -> tuple[list[Output], list[Tensor], Tensor]:
+        """Compute this process's images.
+
+        Args:
+            share: The images.
+            labels: K numbers of images in the whole batch that have each task's label.
+
+        Returns:
+            Outputs of each part; and what these images add to the batch's mean loss of each task
+            and to its mean drift of the features.
+        """
+        # Some of each set's images train the neutral priors, those of users' photos. Drawn for
+        # the whole batch, so that it does not matter who computes which image.
+        neutral = torch.rand(share.image_count) < self.config.train.neutral_probability
+        outputs = []
+        losses = [torch.zeros((), device=self.device) for _ in self.tasks]
+        drift = torch.zeros((), device=self.device)
+        with self.world.own_random_numbers():
+            for rows, part in zip(share.rows, share.parts, strict=True):
+                batch = part.to(self.device)
+                dataset_index = batch.dataset_index.masked_fill(neutral[rows].to(self.device), 0)
+                output = self._predict(batch.images, dataset_index)
+                outputs.append(output)
+                found, _ = mean_task_losses(self.tasks, output, batch, labels)
+                losses = [before + loss for before, loss in zip(losses, found, strict=True)]
+                if self.anchor is not None and output.aesthetic_features is not None:
+                    here = self.anchor.loss(batch.images, output.aesthetic_features.float())
+                    drift = drift + here * (len(batch.images) / share.image_count)
+        return outputs, losses, drift
+
+    def _predict(self, images: Tensor, dataset_index: Tensor) -> Output:
+        network: Callable[..., Output] = self.state.network
+        if self.config.train.accumulate > 1:
+            # The weights of the tasks need the losses of all parts, the gradients the weights. So
+            # each part is computed again for its gradients, and no two need memory at a time.
+            network = partial(checkpoint, self.state.network, use_reentrant=False)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            return network(images, dataset_index)
 
     def _validate(self, means: dict[str, float]) -> None:
         """Measure the averaged weights through a Predictor and keep the best."""
         progress = self.state.progress
-        card = self._card({})
-        predictor = Predictor(self._checkpoint(card), self.device)
-        results = [evaluate(predictor, s, full=False) for s in self.validation_sets]
-        self.state.weighting.observe(indicators(self.tasks, results))
-        score = validation_score(results)
+        results = self._evaluate() if self.world.is_first else []
+        # The others hear the verdict.
+        score, *found = self.world.of_first(
+            [validation_score(results), *indicators(self.tasks, results)]
+        )
+        self.state.weighting.observe(found)
         metrics = {r.name: {k: m.value for k, m in r.measures.items()} for r in results}
         if score > progress.best_score:
             progress.best_score, progress.best_epoch = score, progress.epoch
-            save_checkpoint(self.run_dir / BEST, self._checkpoint(self._card(metrics)))
+            self._save_as(BEST, metrics)
         patience = self.config.train.patience
         if patience and progress.epoch - progress.best_epoch >= patience:
             progress.finished = True
-        gaps = self._gaps(means)
-        self.reporter.epoch(progress.epoch, progress.step, means, metrics, score, gaps)
+        if self.world.is_first:
+            gaps = self._gaps(means)
+            self.reporter.epoch(progress.epoch, progress.step, means, metrics, score, gaps)
+
+    def _evaluate(self) -> list[SetResult]:
+        predictor = Predictor(self._checkpoint(self._card({})), self.device)
+        return [evaluate(predictor, s, full=False) for s in self.validation_sets]
 
     def _gaps(self, means: dict[str, float]) -> dict[str, float]:
         """Return by how much each task's loss is higher on validation images.
@@ -354,8 +451,13 @@ class _Run:
 
     def _save(self) -> None:
         """Write the checkpoint of the averaged weights and the state for resuming."""
-        save_checkpoint(self.run_dir / LAST, self._checkpoint(self._card({})))
-        save_state(self.run_dir / STATE, self.state, self.config)
+        self._save_as(LAST, {})
+        if self.world.is_first:
+            save_state(self.run_dir / STATE, self.state, self.config)
+
+    def _save_as(self, name: str, metrics: dict[str, dict[str, float]]) -> None:
+        if self.world.is_first:
+            save_checkpoint(self.run_dir / name, self._checkpoint(self._card(metrics)))
 
     def _checkpoint(self, card: Card) -> Checkpoint:
         return Checkpoint(self.state.ema.module, self.preprocessing, card)
@@ -367,6 +469,28 @@ class _Run:
             config=self.config.model_dump(mode="json"),
             commit=self.commit,
         )
+
+
+class _Clock:
+    """How long an epoch's steps waited for data, in seconds."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.waited_s = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def total_s(self) -> float:
+        return time.monotonic() - self._started
+
+    def watch(self, shares: Iterator[Share]) -> Iterator[Share]:
+        while True:
+            asked = time.monotonic()
+            share = next(shares, None)
+            self.waited_s += time.monotonic() - asked
+            if share is None:
+                return
+            yield share
 
 
 def validation_score(results: list[SetResult]) -> float:

@@ -53,6 +53,12 @@ def build_optimizer(
     return torch.optim.AdamW(groups)
 
 
+def trained_parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Return what `optimizer` trains of the network, all but the weighting's own parameters."""
+    groups = [group for group in optimizer.param_groups if group["name"] != "weighting"]
+    return [parameter for group in groups for parameter in group["params"]]
+
+
 def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> dict[str, float]:
     """Clip each branch's gradient norm by itself; return the norms before.
 

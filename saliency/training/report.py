@@ -17,6 +17,9 @@ TENSORBOARD_EVERY = 20  # steps
 LINE_EVERY_S = 60.0
 """Between lines in a log, where there is no bar."""
 
+MUCH_WAITING = 0.2
+"""Share of the time waiting for data from which on more loader processes are worth a line."""
+
 
 class Reporter:
     """Write what happens to `metrics.jsonl` and TensorBoard, and show it on a console."""
@@ -92,6 +95,29 @@ class Reporter:
             for name, value in values.items():
                 self._writer.add_scalar(f"train/{name}", value, step)
 
+    def speed(
+        self, epoch: int, step: int, images_per_s: float, waiting: float, workers: int
+    ) -> None:
+        """Show and write how fast an epoch's steps were.
+
+        Args:
+            epoch: Counted from 1.
+            step: Steps taken in all.
+            images_per_s: Of all processes.
+            waiting: Share of the time in which the network waited for data, 0..1.
+            workers: Loader processes, which more of may help.
+        """
+        self._writer.add_scalar("speed/images_per_s", images_per_s, step)
+        self._writer.add_scalar("speed/waiting_for_data", waiting, step)
+        advice = f"; raise data.workers (now {workers})" if waiting > MUCH_WAITING else ""
+        self._console.print(
+            f"epoch {epoch}  {images_per_s:.1f} images/s, "
+            f"{waiting:.0%} of the time waiting for data{advice}",
+            style="yellow" if advice else None,
+            highlight=False,
+            soft_wrap=True,
+        )
+
     def epoch(
         self,
         epoch: int,
@@ -132,6 +158,21 @@ class Reporter:
             markup=False,
             soft_wrap=True,
         )
+
+
+class Silence(Reporter):
+    """What processes other than the first report: nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def _nothing(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    start = step = speed = epoch = _nothing
 
 
 _SHOWN = ("CC", "NSS", "KLDiv", "SIM", "SRCC", "PLCC")

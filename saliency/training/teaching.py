@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from saliency.checkpoint import load_checkpoint
 from saliency.datasets import LabelledDataset
+from saliency.densities import normalize_density
 from saliency.errors import ConfigError, ImageError
-from saliency.fixations import normalize_density
 from saliency.predictor import Predictor
 from saliency.types import Sample
 

@@ -1,6 +1,6 @@
 """Strategies that turn one loss a task into one scalar to minimise."""
 
-from saliency.weighting.base import Shared, TaskWeighting, gradient_products
+from saliency.weighting.base import AddUp, Shared, TaskWeighting, alone, gradient_products
 from saliency.weighting.dtp import DtpWeighting
 from saliency.weighting.dwa import DwaWeighting
 from saliency.weighting.equal import EqualWeighting
@@ -15,6 +15,7 @@ from saliency.weighting.realtime import RealtimeWeighting
 from saliency.weighting.uncertainty import UncertaintyWeighting
 
 __all__ = [
+    "AddUp",
     "DtpWeighting",
     "DwaWeighting",
     "EqualWeighting",
@@ -29,5 +30,6 @@ __all__ = [
     "Shared",
     "TaskWeighting",
     "UncertaintyWeighting",
+    "alone",
     "gradient_products",
 ]

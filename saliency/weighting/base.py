@@ -13,6 +13,14 @@ layer that all tasks share, or at all parameters of the encoder."""
 EPS = 1e-8
 """What losses and gradient norms are at least where something is divided by them."""
 
+AddUp = Callable[[Sequence[Tensor]], Sequence[Tensor]]
+"""Sums tensors over the processes that share a batch."""
+
+
+def alone(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Return `tensors` as they are: the sum over a single process."""
+    return tensors
+
 
 class TaskWeighting(nn.Module):
     """Combine one loss a task into one scalar, `sum_k w_k L_k`.
@@ -26,12 +34,16 @@ class TaskWeighting(nn.Module):
     its weight stays what it was. Strategies whose weights share a fixed sum give the n present
     tasks n/K of it, so that a lone task pulls no harder than it does among others.
 
-    Weights are float32 without a graph, whatever the losses are. Several calls may share one step
-    (gradient accumulation); each is weighted by its own losses and gradients.
+    Weights are float32 without a graph, whatever the losses are. Several calls may share one step;
+    each is weighted by its own losses and gradients.
+
+    Several processes may share a batch. Each then gives the losses of the whole batch, with the
+    gradients of its own images, and sets `add_up`; all arrive at the same weights.
 
     Attributes:
         needs: What `forward` wants as `shared`.
         current: (K,) weights of the last call.
+        add_up: How gradients are summed over processes; for a single one there is nothing to do.
     """
 
     needs: Shared = "nothing"
@@ -45,6 +57,7 @@ class TaskWeighting(nn.Module):
             remember: Whether `current` is saved; not where something else that is saved gives it.
         """
         super().__init__()
+        self.add_up: AddUp = alone
         self.register_buffer("current", torch.ones(task_count), persistent=remember)
 
     @property
@@ -93,6 +106,14 @@ class TaskWeighting(nn.Module):
         """
         raise NotImplementedError
 
+    def products(
+        self, losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor]
+    ) -> Tensor:
+        """Return `gradient_products` over the images of all processes."""
+        if self.needs == "features":  # each process has those of its own images
+            return self.add_up([gradient_products(losses, present, shared)])[0]
+        return gradient_products(losses, present, shared, self.add_up)
+
     def start(self, constant_losses: Callable[[], Sequence[float]]) -> None:
         """Hear, before the first step, how to measure each task's best constant prediction.
 
@@ -118,7 +139,10 @@ class TaskWeighting(nn.Module):
 
 
 def gradient_products(
-    losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor]
+    losses: Sequence[Tensor],
+    present: Sequence[bool],
+    shared: Sequence[Tensor],
+    add_up: AddUp = alone,
 ) -> Tensor:
     """Return the inner products of the tasks' gradients at shared tensors.
 
@@ -129,6 +153,8 @@ def gradient_products(
         losses: K scalars, one a task.
         present: K flags.
         shared: Tensors that require gradients; one that a loss does not depend on counts as 0.
+        add_up: Sums each task's gradients over processes, of which each has a part. The product
+            of sums is not the sum of products.
 
     Returns:
         (K, K) float32, squared gradient norms on the diagonal; nan for absent tasks.
@@ -140,15 +166,19 @@ def gradient_products(
         raise ValueError("`shared` should hold tensors to take gradients at. Found none.")
     products = torch.full((len(losses), len(losses)), float("nan"), device=shared[0].device)
     gradients = {
-        task: torch.autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)
+        task: add_up([gradient.float() for gradient in _gradients(loss, shared)])
         for task, (loss, here) in enumerate(zip(losses, present, strict=True))
         if here
     }
     for one, left in gradients.items():
         for other, right in gradients.items():
             if one <= other:
-                product = sum(
-                    (a.float() * b.float()).sum() for a, b in zip(left, right, strict=True)
-                )
+                product = sum((a * b).sum() for a, b in zip(left, right, strict=True))
                 products[one, other] = products[other, one] = product
     return products
+
+
+def _gradients(loss: Tensor, shared: Sequence[Tensor]) -> Sequence[Tensor]:
+    if not loss.requires_grad:  # only other processes have images of this task
+        return [torch.zeros_like(tensor) for tensor in shared]
+    return torch.autograd.grad(loss, shared, retain_graph=True, materialize_grads=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from saliency.weighting.base import EPS, Shared, TaskWeighting, gradient_products
+from saliency.weighting.base import EPS, Shared, TaskWeighting
 
 
 class GradientWeighting(TaskWeighting):
@@ -34,5 +34,5 @@ class GradientWeighting(TaskWeighting):
         self, losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor]
     ) -> Tensor:
         """Return the inverse gradient norms."""
-        norms = gradient_products(losses, present, shared).diagonal().sqrt()
+        norms = self.products(losses, present, shared).diagonal().sqrt()
         return 1 / norms.clamp(min=EPS)

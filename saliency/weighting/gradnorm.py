@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from saliency.weighting.base import EPS, Shared, TaskWeighting, gradient_products
+from saliency.weighting.base import EPS, Shared, TaskWeighting
 from saliency.weighting.initial import InitialLosses
 
 MINIMUM = 1e-3
@@ -72,7 +72,7 @@ class GradNormWeighting(TaskWeighting):
         here = torch.tensor(present, device=self.current.device)
         with torch.no_grad():
             self.stepped = self.stepped | here
-            norms = gradient_products(losses, present, shared).diagonal().sqrt()[here]
+            norms = self.products(losses, present, shared).diagonal().sqrt()[here]
             values = self.values(losses, present)
             progress = (values / self.initial(values).clamp(min=EPS))[here]
             rates = progress / progress.mean().clamp(min=EPS)

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from saliency.weighting.base import EPS, Shared, TaskWeighting, gradient_products
+from saliency.weighting.base import EPS, Shared, TaskWeighting
 
 Normalization = Literal["none", "l2", "loss", "loss+"]
 """What gradients are divided by: 1, their norm, the loss, or both."""
@@ -58,7 +58,7 @@ class MgdaWeighting(TaskWeighting):
     ) -> Tensor:
         """Return the shortest combination of the gradients of present tasks."""
         here = torch.tensor(present, device=self.current.device)
-        products = gradient_products(losses, present, shared)[here][:, here]
+        products = self.products(losses, present, shared)[here][:, here]
         divisors = torch.ones_like(products.diagonal())
         if self.normalization in ("l2", "loss+"):
             divisors = divisors * products.diagonal().sqrt()

@@ -70,7 +70,10 @@ def stage_costs(images: list[bytes], repeats: int = 5) -> dict[str, float]:
     keep_freed_memory()
     predictor = Predictor.load(device="cpu", threads=1)
     decoded = [read_image(image) for image in images]
-    prepared = [PreparedImage(i, predictor.preprocessing.to_input(i)) for i in decoded]
+    prepared = [
+        PreparedImage(i, (i.shape[0], i.shape[1]), predictor.preprocessing.to_input(i))
+        for i in decoded
+    ]
     outputs = [predictor.infer([p]) for p in prepared]
 
     def cost(stage: Callable[[int], object]) -> float:

@@ -88,7 +88,7 @@ def test_the_table_has_a_row_a_box(saliency, photo, tiny_weights):
 
 def test_the_device_goes_to_stderr(saliency, photo, tiny_weights):
     ended = saliency("regions", photo, *BOXES, "-w", tiny_weights, "-d", "cpu")
-    assert ended.err == "device: cpu\n"
+    assert ended.err == "device: cpu, backend: torch\n"
 
 
 def test_a_box_outside_the_photo_is_one_line(saliency, photo, tiny_weights):

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from saliency.datasets import SaliconDataset
 from saliency.datasets.salicon import read_mat_fixations
@@ -109,6 +109,70 @@ def test_points_outside_the_frame_are_dropped(tmp_path):
     points = np.array([[0, 5], [41, 5], [5, 31], [-3, 2], [40, 30]])  # 1..40 x 1..30 is inside
     fixations = read_mat_fixations(write_mat(tmp_path / "a.mat", [points]), SIZE)
     assert fixations.xs.tolist() == [39.5]
+
+
+def test_a_single_viewer_is_a_struct_array_of_one(tmp_path):
+    fixations = read_mat_fixations(write_mat(tmp_path / "a.mat", [np.array([[5, 6]])]), SIZE)
+    assert (fixations.xs.tolist(), fixations.ys.tolist()) == ([4.5], [5.5])
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("location", "timestamp", "fixations"),
+        ("fixations", "location", "timestamp"),
+        ("fixations",),
+    ],
+)
+def test_the_order_of_fields_and_compression_change_nothing(tmp_path, fields, compressed):
+    gaze = np.empty((1, 2), dtype=[(field, "O") for field in fields])
+    for viewer in range(2):
+        for field in fields:
+            gaze[field][0, viewer] = np.array([[5 + viewer, 6]], np.uint16)
+    savemat(tmp_path / "a.mat", {"gaze": gaze}, do_compression=compressed)
+    assert read_mat_fixations(tmp_path / "a.mat", SIZE).xs.tolist() == [4.5, 5.5]
+
+
+def test_fractions_of_a_pixel_are_kept(tmp_path):
+    points = np.array([[10.25, 7.75]])
+    fixations = read_mat_fixations(write_mat(tmp_path / "a.mat", [points]), SIZE)
+    assert (fixations.xs.tolist(), fixations.ys.tolist()) == ([9.75], [7.25])
+
+
+@pytest.mark.parametrize("resolution", [[[30, 40]], [[40, 30]], [[30], [40]], [[30.0, 40.0]]])
+def test_the_resolution_may_be_written_either_way(tmp_path, resolution):
+    path = write_mat(tmp_path / "a.mat", [np.array([[5, 6]])])
+    savemat(path, {"gaze": loadmat(path)["gaze"], "resolution": resolution})
+    assert len(read_mat_fixations(path, SIZE).xs) == 1
+
+
+def test_points_of_another_resolution_are_an_error(tmp_path):
+    path = write_mat(tmp_path / "a.mat", [np.array([[5, 6]])])
+    with pytest.raises(DatasetError, match=r"`resolution`.*\(480, 640\)\. Found \[30, 40\]"):
+        read_mat_fixations(path, (480, 640))
+
+
+def test_points_that_are_not_pairs_are_an_error(tmp_path):
+    path = write_mat(tmp_path / "a.mat", [np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]])])
+    with pytest.raises(DatasetError, match=r"a\.mat should be \(K, 2\) points"):
+        read_mat_fixations(path, SIZE)
+
+
+def test_a_cell_of_structs_is_an_error_that_says_what_is_read(tmp_path):
+    cell = np.empty((1, 1), object)
+    cell[0, 0] = {"fixations": np.array([[5, 6]])}
+    savemat(tmp_path / "a.mat", {"gaze": cell})
+    with pytest.raises(DatasetError, match="struct array `gaze`"):
+        read_mat_fixations(tmp_path / "a.mat", SIZE)
+
+
+def test_a_file_of_version_7_3_says_how_it_becomes_readable(tmp_path):
+    header = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, HDF5 schema 1.00 .".ljust(116)
+    head = header + bytes(8) + b"\x00\x02IM"
+    (tmp_path / "a.mat").write_bytes(head.ljust(512, b"\0") + b"\x89HDF\r\n\x1a\n" + bytes(512))
+    with pytest.raises(DatasetError, match=r"version 7 or older; MATLAB's `save -v7`"):
+        read_mat_fixations(tmp_path / "a.mat", SIZE)
 
 
 def test_a_foreign_mat_file_is_named_with_what_it_holds(tmp_path):

@@ -5,9 +5,10 @@ import pytest
 
 from saliency.errors import InsightError
 from saliency.insights import measure_regions, propose_crops, require_density, summarize
-from saliency.insights.attention import AttentionTable, coarsen, fit_grid, to_grid
+from saliency.insights.attention import AttentionTable, coarsen, to_grid
 from saliency.insights.boxes import Box
 from saliency.insights.crops import AspectRatio
+from saliency.sizes import fit_within
 
 RANDOM = np.random.default_rng(0)
 
@@ -46,7 +47,7 @@ def test_a_grid_sums_to_1(size):
     ("size", "grid"), [((480, 640), (72, 96)), ((30, 40), (30, 40)), ((1, 9999), (1, 96))]
 )
 def test_cells_are_nearly_square(size, grid):
-    assert fit_grid(size, 96) == grid
+    assert fit_within(size, 96) == grid
 
 
 def test_a_table_counts_fractions_of_pixels():

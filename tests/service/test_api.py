@@ -10,7 +10,7 @@ import pytest
 
 from saliency import Predictor
 from saliency.checkpoint import released_weights, to_sha256
-from saliency.insights import Box, measure_regions, summarize
+from saliency.insights import COARSE_SIDE, Box, measure_regions, summarize
 from saliency.rendering import to_heatmap, to_overlay, to_saliency_map
 
 JPEG = {"Content-Type": "image/jpeg"}
@@ -52,7 +52,7 @@ def test_the_density_is_that_of_the_library(client, jpeg, expected):
 
 def test_the_summary_is_that_of_the_library(client, jpeg, expected):
     body = client.post("/v1/predict", content=jpeg, headers=JPEG).json()["saliency"]
-    summary = summarize(expected.density)
+    summary = summarize(expected.density_within(COARSE_SIDE), image_size=expected.image_size)
     assert body["entropy"] == pytest.approx(summary.entropy, abs=1e-4)
     assert body["concentration"] == pytest.approx(summary.concentration, abs=1e-4)
     assert [p["share"] for p in body["focal_points"]] == pytest.approx(

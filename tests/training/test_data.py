@@ -121,6 +121,19 @@ def test_ava_keeps_its_official_test_list(ava_root):
     assert len(parts["train"]) > len(parts["val"]) > 0
 
 
+def test_ava_trains_on_all_images_outside_of_its_test_list(ava_root):
+    # The official training list names but a part of them.
+    (ava_root / "ava/aesthetics_image_lists/generic_ls_train.jpgl").write_text("100\n101\n")
+    parts = parts_of(SetConfig(name="ava", layout="ava"), ava_root)
+    assert len(parts["train"]) + len(parts["val"]) == 50
+
+
+def test_ava_without_its_test_list_is_an_error(ava_root):
+    (ava_root / "ava/aesthetics_image_lists/generic_test.jpgl").unlink()
+    with pytest.raises(DatasetError, match="generic_test"):
+        build_set(SetConfig(name="ava", layout="ava"), "train", ava_root)
+
+
 def test_salicon_keeps_its_official_parts(salicon_root):
     salicon = SetConfig(name="salicon", layout="salicon")
     assert build_set(salicon, "train", salicon_root).ids == ("COCO_1.png",)

@@ -4,7 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
-from saliency.training.report import TENSORBOARD_EVERY, Reporter
+from saliency.training.report import TENSORBOARD_EVERY, Reporter, Silence
 
 METRICS = {"looked": {"CC": 0.5, "SIM": 0.25}, "rated": {"SRCC": 0.75}}
 GAPS = {"saliency": 0.125}
@@ -55,6 +55,27 @@ def test_an_epoch_shows_its_metrics(reporter, text, tiny_config):
     shown = text.getvalue()
     for words in ("epoch 1", "score 0.6250", "looked CC 0.500", "SRCC 0.750", "saliency 2.0000"):
         assert words in shown
+
+
+@pytest.mark.parametrize(("waiting", "warns"), [(0.04, False), (0.43, True)])
+def test_a_network_that_waits_for_data_is_told_what_helps(
+    reporter, text, tiny_config, waiting, warns
+):
+    with reporter:
+        reporter.start(tiny_config(), total_steps=8, step=0)
+        reporter.speed(1, 4, images_per_s=123.4, waiting=waiting, workers=2)
+    assert f"epoch 1  123.4 images/s, {waiting:.0%} of the time waiting for data" in text.getvalue()
+    assert ("raise data.workers (now 2)" in text.getvalue()) == warns
+
+
+def test_silence_leaves_nothing(tmp_path, capsys, tiny_config):
+    with Silence(tmp_path) as reporter:
+        reporter.start(tiny_config(), total_steps=8, step=0)
+        reporter.step(TENSORBOARD_EVERY, {"loss": 1.0})
+        reporter.speed(1, 4, 123.4, 0.5, 0)
+        reporter.epoch(1, 4, {}, METRICS, 0.5, GAPS)
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_run_that_goes_on_says_from_where(reporter, text, tiny_config):

@@ -68,3 +68,35 @@ def test_a_task_too_many_or_too_few_is_an_error(losses, flags):
 def test_a_strategy_without_a_rule_is_no_strategy():
     with pytest.raises(NotImplementedError):
         TaskWeighting(1)([torch.ones(())], [True])
+
+
+class Looking(TaskWeighting):
+    def __init__(self, needs):
+        super().__init__(2)
+        self.needs = needs
+
+
+class TestSeveralProcesses:
+    """Another process with the same losses and gradients, so that every sum is twice as much."""
+
+    def products(self, problem, needs):
+        weighting = Looking(needs)
+        alone = weighting.products(problem.losses(), [True, True], problem.shared)
+        weighting.add_up = lambda tensors: [2 * tensor for tensor in tensors]
+        return alone, weighting.products(problem.losses(), [True, True], problem.shared)
+
+    @pytest.mark.parametrize("needs", ["last_layer", "parameters"])
+    def test_gradients_of_the_same_parameters_add_up_before_they_are_multiplied(
+        self, problem, needs
+    ):
+        alone, both = self.products(problem, needs)
+        torch.testing.assert_close(both, 4 * alone)
+
+    def test_features_of_other_images_are_other_features(self, problem):
+        alone, both = self.products(problem, "features")
+        torch.testing.assert_close(both, 2 * alone)
+
+    def test_a_task_of_other_processes_alone_has_no_gradient_here(self, problem):
+        losses = [problem.losses()[0], torch.tensor(3.0)]
+        products = gradient_products(losses, [True, True], problem.shared)
+        assert products[1].tolist() == [0, 0]

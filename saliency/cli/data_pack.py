@@ -1,0 +1,116 @@
+"""`saliency data pack`: labelled sets in few large files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from saliency.cli.console import stdout
+from saliency.cli.data_options import INTERRUPTED, Workers
+from saliency.cli.extras import training_extra
+from saliency.cli.options import DataRoot
+from saliency.cli.progress import progress, say
+from saliency.devices import count_cores
+from saliency.errors import ConfigError
+
+if TYPE_CHECKING:
+    from saliency.curation.pack import Packed, Source
+
+SIZE = "384x512"
+"""`saliency.curation.pack.SIZE`, which takes seconds to import."""
+
+
+def pack(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml", help="The recipe whose sets are packed.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder that receives a folder for each set.")
+    ],
+    data_root: DataRoot = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="This set; repeatable.")
+    ] = None,
+    size: Annotated[
+        str,
+        typer.Option(
+            "--size",
+            metavar="HxW",
+            help="Pixels that a landscape image is shrunk to cover, turned for portraits.",
+        ),
+    ] = SIZE,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEGs.")] = 90,
+    workers: Workers = None,
+) -> None:
+    """Shrink the images of a recipe's sets and write them with their labels into few large files.
+
+    Shards are tar files in the layout of WebDataset, with a checksum each. Training reads them in
+    any order: `saliency train` with the same recipe and `--data` naming the folder written here.
+    Fixations stay points, votes stay counts. The default size is enough for training at 288x384
+    with its random crops.
+
+    A run that was stopped goes on with the same command; so is a deleted shard written again. An
+    image that cannot be read is named and left out, and the exit code is 1 then.
+
+    **Example:** `saliency data pack data/recipes/ava_salicon.toml --data DATA -o PACKED`
+    """
+    with training_extra("data pack"):
+        from saliency.curation.pack import open_source
+        from saliency.curation.pack import pack as pack_source
+        from saliency.training.config import load_config
+        from saliency.training.data import find_data_root
+
+    height_width = to_size(size)
+    config = load_config(recipe)
+    root = find_data_root(config.data, data_root)
+    names = [s.name for s in config.data.sets]
+    for name in only or ():
+        if name not in names:
+            raise ConfigError(f"`--only` should be one of {', '.join(names)}. Found {name!r}.")
+    sources = [open_source(s, root) for s in config.data.sets if not only or s.name in only]
+
+    def pack_one(source: Source) -> Packed:
+        with progress(source.config.name, len(source)) as shown:
+            return pack_source(
+                source,
+                output / (source.config.path or source.config.name),
+                size=height_width,
+                quality=quality,
+                workers=workers or count_cores(),
+                on_image=lambda done_before: shown.advance(skipped=done_before),
+            )
+
+    failed = 0
+    try:
+        for source in sources:
+            packed = pack_one(source)
+            print_packed(packed)
+            failed += len(packed.skipped)
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on")
+        raise typer.Exit(INTERRUPTED) from None
+    if failed:
+        say(f"{failed} images could not be read")
+        raise typer.Exit(1)
+
+
+def print_packed(packed: Packed) -> None:
+    """Print what was written, and name what was left out."""
+    for name, why in packed.skipped.items():
+        say(f"skipped: {name}: {why}", style="yellow")
+    stdout.print(
+        f"{packed.folder}  {packed.images:,} images  {packed.bytes / 1e6:,.1f} MB",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def to_size(text: str) -> tuple[int, int]:
+    """Return (height, width) of a text such as 384x512."""
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise ConfigError(f"`--size` should be HEIGHTxWIDTH, such as {SIZE}. Found {text!r}.")
+    return int(height), int(width)

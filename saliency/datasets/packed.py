@@ -1,0 +1,332 @@
+"""Packed sets: images at the size that training needs, in a few large files with their labels.
+
+`saliency.curation.pack` writes them. A folder holds::
+
+    manifest.json           what was packed and how; SHA-256 of every shard
+    NAME-00000.tar          a shard, in the layout of WebDataset: members of one image share a key
+        00000000.jpg            the image
+        00000000.json           its name, part, group, original size and rating
+        00000000.fixations.npy  (N, 2) float32 [x, y] in pixels of the packed image, if it has any
+        00000000.density.png    16 bits, half as high and wide, if the set has maps of its own
+    NAME-00000.json         where each image of that shard begins, and a CRC-32 of its members
+
+An image's members lie one behind the other, so that one read of a stretch of bytes, which is a
+small tar by itself, fetches all of it in any order.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.datasets.base import keep_inside
+from saliency.datasets.score_bins import Rating
+from saliency.densities import normalize_density, resize_density
+from saliency.errors import DatasetError
+from saliency.fixations import to_density
+from saliency.images import read_image
+from saliency.types import Fixations, Sample
+
+MANIFEST = "manifest.json"
+
+VERSION = 1
+"""Of this format."""
+
+PACK_AGAIN = "Delete it and run the same `saliency data pack` again, which writes it alone."
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What is in one shard: the file `<shard>.json` beside it.
+
+    Attributes:
+        file: Its name.
+        bytes: Its length.
+        sha256: Of the whole file.
+        images: Names of its images.
+        parts: Of each image: train, val or test.
+        groups: Of each image, in a set that has groups; else empty.
+        offsets: Where the members of each image begin, in bytes.
+        lengths: How many bytes they are.
+        crc32: Of these bytes.
+        skipped: Images that belong here and could not be read -> why.
+    """
+
+    file: str
+    bytes: int
+    sha256: str
+    images: tuple[str, ...]
+    parts: tuple[str, ...]
+    groups: tuple[str, ...]
+    offsets: tuple[int, ...]
+    lengths: tuple[int, ...]
+    crc32: tuple[int, ...]
+    skipped: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a packed set is: `manifest.json`.
+
+    Attributes:
+        name: Of the set.
+        layout: That it was packed from.
+        size: (height, width) that a landscape image was shrunk to cover.
+        quality: Of the JPEGs, 1..100.
+        source_sha256: Of the names, parts and order of the images.
+        complete: Whether all shards are there.
+        shards: Name, images, bytes and SHA-256 of each, once complete.
+        version: Of the format.
+    """
+
+    name: str
+    layout: str
+    size: tuple[int, int]
+    quality: int
+    source_sha256: str
+    complete: bool = False
+    shards: tuple[dict[str, Any], ...] = ()
+    version: int = VERSION
+
+
+def is_packed(root: Path) -> bool:
+    """Return whether a folder holds a packed set."""
+    return (root / MANIFEST).is_file()
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Read what is in a packed set.
+
+    Raises:
+        DatasetError: If the file is damaged or of another version.
+    """
+    values = _read_json(root / MANIFEST)
+    try:
+        manifest = Manifest(**values)
+    except TypeError as error:
+        raise DatasetError(
+            f"{root / MANIFEST} should be the manifest of a packed set. Found: {error}"
+        ) from error
+    if manifest.version != VERSION:
+        raise DatasetError(
+            f"{root / MANIFEST} should be of version {VERSION}. Found {manifest.version}; pack the "
+            "set again."
+        )
+    size = (manifest.size[0], manifest.size[1])
+    return Manifest(**{**values, "size": size, "shards": tuple(manifest.shards)})
+
+
+def read_shard(path: Path) -> Shard:
+    """Read what is in the shard `path`, without opening the shard itself.
+
+    Raises:
+        DatasetError: If the file beside it is missing or damaged, or the shard has another length.
+    """
+    values = _read_json(path.with_suffix(".json"))
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    try:
+        shard = Shard(**(values | lists))
+    except TypeError as error:
+        raise DatasetError(
+            f"{path.with_suffix('.json')} should say what is in {path.name}. Found: {error}"
+        ) from error
+    if not path.is_file():
+        raise DatasetError(f"Expected the shard {path}. Found no such file.")
+    if path.stat().st_size != shard.bytes:
+        raise DatasetError(
+            f"{path} should have {shard.bytes} bytes. Found {path.stat().st_size}. {PACK_AGAIN}"
+        )
+    return shard
+
+
+class PackedDataset:
+    """A packed set, read image by image as any other.
+
+    Each image's CRC-32 is checked when it is read; `saliency data check --packed` checks SHA-256.
+    The density is that of the set's own maps, or else all viewers' fixations blurred by a Gaussian
+    of `fixations.SIGMA_SHARE` times the longer side, as in the layout it was packed from.
+
+    Attributes:
+        name: Name of the set in its samples.
+        layout: That it was packed from.
+        ids: File names.
+        parts: train, val or test for each image, where no split says otherwise.
+        groups: Group of each image; empty in a set without groups.
+    """
+
+    def __init__(self, root: Path, name: str = "packed") -> None:
+        """Read what is where; images are read on access.
+
+        Args:
+            root: Folder that `saliency data pack` wrote.
+            name: Name of the set in its samples.
+
+        Raises:
+            DatasetError: If it is not packed to the end, or a file is missing or damaged.
+        """
+        self.name = name
+        manifest = read_manifest(Path(root))
+        if not manifest.complete:
+            raise DatasetError(
+                f"{root} should be packed to the end. Found a part of it; run the same "
+                "`saliency data pack` again, which goes on."
+            )
+        self.layout = manifest.layout
+        self._paths = tuple(Path(root) / entry["file"] for entry in manifest.shards)
+        shards = [read_shard(path) for path in self._paths]
+        self.ids = tuple(image for shard in shards for image in shard.images)
+        self.parts = tuple(part for shard in shards for part in shard.parts)
+        self.groups = tuple(group for shard in shards for group in shard.groups)
+        self._shard_of = np.repeat(np.arange(len(shards)), [len(shard.images) for shard in shards])
+        self._offsets, self._lengths, self._crc32 = (
+            np.array([value for shard in shards for value in getattr(shard, field)], np.int64)
+            for field in ("offsets", "lengths", "crc32")
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one image with its labels.
+
+        Raises:
+            DatasetError: If the shard is damaged there.
+        """
+        members = self._read_members(index)
+        image = read_image(members["jpg"])
+        size = image.shape[:2]
+        fixations = density = None
+        if "fixations.npy" in members:
+            points = np.load(BytesIO(members["fixations.npy"]), allow_pickle=False)
+            fixations = keep_inside(points[:, 0], points[:, 1], size)
+        if "density.png" in members:
+            density = resize_density(_read_density(members["density.png"]), size)
+        elif fixations is not None:
+            density = to_density(fixations, size)
+        rating = to_rating(json.loads(members["json"]))
+        return Sample(
+            image,
+            self.name,
+            self.ids[index],
+            fixations=fixations,
+            density=density,
+            score_distribution=None if rating is None else rating.to_distribution(),
+        )
+
+    def rating(self, index: int) -> Rating | None:
+        """Return what raters said of one image, None in a set without ratings.
+
+        Raises:
+            DatasetError: If the shard is damaged there.
+        """
+        return to_rating(json.loads(self._read_members(index)["json"]))
+
+    def _read_members(self, index: int) -> dict[str, bytes]:
+        """Return the members of one image by what follows their key."""
+        path = self._paths[self._shard_of[index]]
+        offset, length = int(self._offsets[index]), int(self._lengths[index])
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                data = file.read(length)
+        except OSError as error:
+            raise DatasetError(f"The shard {path} cannot be read: {error}.") from error
+        if len(data) != length or zlib.crc32(data) != self._crc32[index]:
+            raise DatasetError(
+                f"The shard {path} is damaged at {self.ids[index]} (byte {offset}): its checksum "
+                f"differs. {PACK_AGAIN}"
+            )
+        return read_members(data)
+
+
+def read_members(data: bytes) -> dict[str, bytes]:
+    """Return the members of one image by what follows the first dot of their names.
+
+    Args:
+        data: The stretch of a shard that holds them.
+    """
+    members = {}
+    with tarfile.open(fileobj=BytesIO(data), mode="r:") as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            if content is not None:
+                members[member.name.split(".", 1)[1]] = content.read()
+    return members
+
+
+def to_members(
+    image: bytes,
+    facts: dict[str, Any],
+    fixations: Fixations | None,
+    density: NDArray[np.uint16] | None,
+) -> dict[str, bytes]:
+    """Return the members of one image by what follows their key.
+
+    Args:
+        image: A JPEG.
+        facts: Of its `.json`.
+        fixations: In its pixels.
+        density: (H, W) on any scale; None if fixations or nothing tell it.
+    """
+    members = {"jpg": image, "json": json.dumps(facts).encode()}
+    if fixations is not None:
+        file = BytesIO()
+        np.save(file, np.stack(fixations, axis=1), allow_pickle=False)
+        members["fixations.npy"] = file.getvalue()
+    if density is not None:
+        members["density.png"] = cv2.imencode(".png", density)[1].tobytes()
+    return members
+
+
+def write_members(key: str, members: dict[str, bytes]) -> bytes:
+    """Return the stretch of a shard that holds the members of one image.
+
+    The same members give the same bytes whenever and wherever.
+    """
+    file = BytesIO()
+    archive = tarfile.open(fileobj=file, mode="w:", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+    for extension, content in members.items():
+        member = tarfile.TarInfo(f"{key}.{extension}")
+        member.size = len(content)
+        archive.addfile(member, BytesIO(content))
+    return file.getvalue()  # not closed: the mark of the archive's end comes behind the last image
+
+
+def to_rating(facts: dict[str, Any]) -> Rating | None:
+    """Return the rating in a `.json` member, None if it has none."""
+    if "rating" not in facts:
+        return None
+    values = facts["rating"]
+    votes = values.get("votes")
+    return Rating(
+        values["low"],
+        values["high"],
+        None if votes is None else tuple(votes),
+        values.get("score"),
+    )
+
+
+def _read_density(data: bytes) -> NDArray[np.float32]:
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return normalize_density(np.asarray(values, np.float32))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DatasetError(f"Expected {path}. Found no such file.") from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} should be JSON. Found: {error}. {PACK_AGAIN}") from error
+    if not isinstance(values, dict):
+        raise DatasetError(f"{path} should be a JSON object. Found {type(values).__name__}.")
+    return values

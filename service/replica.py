@@ -1,0 +1,86 @@
+"""The application of one replica on Ray Serve.
+
+Apart from `ray_app`, which reads the environment as it is imported: a replica has to import what it
+is built from, and its machine may have another environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from saliency.allocator import keep_freed_memory
+from saliency.predictor import Predictor
+from service.app import create_app
+from service.problems import Problem
+from service.settings import Settings
+from service.telemetry import REQUEST_ID
+
+
+def to_builder(settings: Settings) -> Callable[[], FastAPI]:
+    """Return a function that makes the application with these settings, wherever it is called."""
+
+    def build() -> FastAPI:
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # as saliency-serve
+        keep_freed_memory(up_to_bytes=15 * 2**20)
+        predictor = Predictor.load(
+            settings.weights,
+            settings.device,
+            settings.precision,
+            settings.backend,
+            threads=settings.threads if settings.batch_size <= 1 else None,
+        )
+        app = create_app(settings, predictor)
+        app.add_middleware(LeaveIdToRay)
+        _start_warm(app)
+        return app
+
+    return build
+
+
+def _start_warm(app: FastAPI) -> None:
+    """Let the start take until the network is warm: Ray sends requests as soon as it is over."""
+    start = app.router.lifespan_context
+    is_ready: Any = next(
+        route.endpoint
+        for route in app.routes
+        if isinstance(route, APIRoute) and route.path == "/readyz"
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with start(app):
+            while True:
+                try:
+                    await is_ready()
+                    break
+                except Problem:
+                    await asyncio.sleep(0.05)
+            yield
+
+    app.router.lifespan_context = lifespan
+
+
+class LeaveIdToRay:
+    """ASGI middleware: the request's id stands once in the answer, where Ray adds the same."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; take the header out of the answer."""
+
+        async def take_out(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                del MutableHeaders(scope=message)[REQUEST_ID]
+            await send(message)
+
+        await self.app(scope, receive, take_out if scope["type"] == "http" else send)

@@ -1,0 +1,36 @@
+"""Guards against slow code: ratios with room for noisy machines, never times."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def ratios(saliency_process, tmp_path_factory) -> dict[str, float]:
+    """The ratios of a short bench of the released weights, each forward on one core."""
+    file: Path = tmp_path_factory.mktemp("bench") / "bench.json"
+    ended = saliency_process(
+        "bench", "--backend", "onnx", "--backend", "torch", "--batch-size", "1", "--photo-size",
+        "0.3", "--photo-size", "12", "--seconds", "0.2", "--threads", "1", "--json", file,
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    return {ratio["name"]: ratio["value"] for ratio in json.loads(file.read_text())["ratios"]}
+
+
+def test_onnx_runtime_computes_the_network_faster_than_torch(ratios):
+    # .33 where it was written
+    of_eager = "forward {}, batch 1 / eager"
+    assert ratios[of_eager.format("onnx")] / ratios[of_eager.format("torch")] <= 0.6
+
+
+def test_predicting_is_faster_with_the_default_backend(ratios):
+    # .35 where it was written
+    assert ratios["predict_many onnx, 0.3 MP / torch"] <= 0.75
+
+
+def test_large_photos_are_not_decoded_whole(ratios):
+    # 1.7 where it was written; decoding the whole photo would be 3.9.
+    assert ratios["prepare 12 MP / bare decode"] <= 2.8

@@ -1,0 +1,92 @@
+import json
+
+import pytest
+from torch.utils.data import DataLoader
+
+from saliency.curation.pack import open_source, pack
+from saliency.datasets import PackedDataset, is_packed
+from saliency.errors import DatasetError
+from saliency.training.config import SetConfig
+
+
+@pytest.fixture
+def root(tmp_path, write_image):
+    """Seven rated images, packed into shards of three."""
+    names = [f"{number}.png" for number in range(7)]
+    for number, name in enumerate(names):
+        write_image(tmp_path / "own/images" / name, (48, 64), seed=number)
+    rows = [f"{name},{1 + number % 7}" for number, name in enumerate(names)]
+    (tmp_path / "own/ratings.csv").write_text("\n".join(["file,score", *rows]) + "\n")
+    source = open_source(SetConfig(name="own", layout="ratings"), tmp_path)
+    pack(source, tmp_path / "packed", shard_images=3)
+    return tmp_path / "packed"
+
+
+def flip(path, position):
+    """Damage one byte."""
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+
+
+def first_byte_of_the_second_image(root):
+    shard = json.loads((root / "own-00001.json").read_text())
+    return shard["offsets"][1] + 600  # past the member's name, in the JPEG
+
+
+def test_a_packed_folder_is_known_by_its_manifest(root):
+    assert is_packed(root)
+    assert not is_packed(root.parent / "own")
+
+
+def test_images_of_equal_content_come_back_by_index(root):
+    dataset = PackedDataset(root, "mine")
+    assert [sample.image_id for sample in dataset] == list(dataset.ids)
+    assert dataset[4].dataset == "mine"
+    assert dataset[4].score_distribution @ range(1, 11) == pytest.approx(1 + 9 * 4 / 6)
+
+
+def test_loader_processes_read_the_same(root):
+    dataset = PackedDataset(root)
+    loaded = list(DataLoader(dataset, batch_size=None, num_workers=2, collate_fn=lambda s: s))
+    for own, other in zip(dataset, loaded, strict=True):
+        assert own.image_id == other.image_id
+        assert (own.image == other.image).all()
+
+
+def test_a_damaged_byte_is_an_error_that_names_the_shard_and_the_way_out(root):
+    flip(root / "own-00001.tar", first_byte_of_the_second_image(root))
+    dataset = PackedDataset(root)
+    assert dataset[3].image.shape == (48, 64, 3)
+    with pytest.raises(
+        DatasetError, match=r"own-00001\.tar is damaged at 4\.png.*checksum.*Delete it and run"
+    ):
+        dataset[4]
+
+
+def test_a_cut_shard_is_an_error_before_anything_is_read(root):
+    shard = root / "own-00002.tar"
+    shard.write_bytes(shard.read_bytes()[:-512])
+    with pytest.raises(DatasetError, match=r"own-00002\.tar should have \d+ bytes\. Found"):
+        PackedDataset(root)
+
+
+@pytest.mark.parametrize("lost", ["own-00001.tar", "own-00001.json"])
+def test_a_lost_file_is_an_error_before_anything_is_read(root, lost):
+    (root / lost).unlink()
+    with pytest.raises(DatasetError, match=f"{lost}.*Found no such file"):
+        PackedDataset(root)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": "own"}'])
+def test_a_manifest_of_another_kind_is_one_clear_error(root, text):
+    (root / "manifest.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"manifest\.json should be"):
+        PackedDataset(root)
+
+
+def test_another_version_is_refused(root):
+    path = root / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 2}))
+    with pytest.raises(DatasetError, match=r"version 1\. Found 2; pack the set again"):
+        PackedDataset(root)
