@@ -84,7 +84,8 @@ def compare_networks(
         prepared = loaded[0].prepare(photo.jpeg)
 
         forward = partial(_infer_all, loaded, prepared)
-        figures.append(Figure(stage, forward, backend=backend, batch_size=1))
+        one_thread = threads is not None and device == "cpu"
+        figures.append(Figure(stage, forward, backend=backend, one_thread=one_thread))
     measurements = measure(figures, seconds)
     costs = []
     for networks, measurement in zip((one, two), measurements, strict=True):

@@ -92,8 +92,8 @@ def _forward(results: Results) -> Table:
     note = (
         "eager: PyTorch as it comes, channels first, float32; of eager: time as a multiple of its, "
         "in the same rounds. of roofline: as a multiple of the longer of "
-        f"{flops / 1e9:.2f} GFLOP at the {limits[fastest] / 1e9:.0f} GFLOP/s of a large {fastest} = "
-        f"{_ms(flops / limits[fastest] * 1e3)} ms, and of {moved / 1e6:.0f} MB at the "
+        f"{flops / 1e9:.2f} GFLOP at the {limits[fastest] / 1e9:.0f} GFLOP/s of a large "
+        f"{fastest} = {_ms(flops / limits[fastest] * 1e3)} ms, and of {moved / 1e6:.0f} MB at the "
         f"{limits['copy'] / 1e9:.1f} GB/s of a copy = {_ms(moved / limits['copy'] * 1e3)} ms "
         f"(batch {batch_size}: weights read once, what convolutions give written and read once)."
     )

@@ -38,7 +38,7 @@ def test_one_network_is_compared_with_both_others(both, tiny_weights, tmp_path):
     one = Networks((tiny_weights,), count_weights([both.network]))
     two = write_single_networks(both.network.architecture, both.preprocessing, tmp_path)
 
-    row = compare_networks(one, two, "torch", photo, file, 0.1, "cpu", None)
+    row = compare_networks(one, two, "torch", photo, file, 0.2, "cpu", 1)
 
     assert row.one.weight_bytes < row.two.weight_bytes
     # Two encoders are computed instead of one; less than 1.2 would be noise.
