@@ -3,9 +3,9 @@
     python -m service.bench.load [--clients 32] [--seconds 20] [--rounds 3]
 
 The ceiling is cores / (core-seconds of one image), the sum of decode, preprocess, forward and
-render, each measured alone on one thread in the same run. The service and a handler that calls
-`Predictor.predict` one request at a time take turns, so that a machine that speeds up or slows
-down does so for both.
+render, each measured alone on one thread right before and right after the service. The service and
+a handler that calls `Predictor.predict` one request at a time take turns, so that a machine that
+speeds up or slows down does so for both.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     images = [to_jpeg(photo) for photo in read_photos()]
+    keep_freed_memory()
     requests = [to_request("/v1/predict", image, "image/jpeg") for image in images]
     cores = len(os.sched_getaffinity(0))
 
@@ -44,9 +45,11 @@ def main() -> None:
         running("service.bench.one_at_a_time") as (theirs, _),
     ):
         for number in range(options.rounds):
-            costs = stage_costs(images)
-            ceilings.append(cores / sum(costs.values()))
+            before = stage_costs(images)
             served.append(throughput(ours, requests, options.clients, options.seconds))
+            after = stage_costs(images)
+            costs = {stage: (before[stage] + after[stage]) / 2 for stage in before}
+            ceilings.append(cores / sum(costs.values()))
             naive.append(throughput(theirs, requests, options.clients, options.seconds))
             ms = ", ".join(f"{stage} {cost * 1e3:.1f}" for stage, cost in costs.items())
             print(f"round {number + 1}: core-ms an image: {ms}")
@@ -65,9 +68,8 @@ def main() -> None:
     )
 
 
-def stage_costs(images: list[bytes], repeats: int = 5) -> dict[str, float]:
+def stage_costs(images: list[bytes], repeats: int = 20) -> dict[str, float]:
     """Return core-seconds an image of each stage, alone on one thread."""
-    keep_freed_memory()
     predictor = Predictor.load(device="cpu", threads=1)
     decoded = [read_image(image) for image in images]
     prepared = [
