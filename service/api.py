@@ -321,6 +321,7 @@ def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, No
                         aspect=str(c.aspect),
                         box=(int(c.box.x), int(c.box.y), int(c.box.width), int(c.box.height)),
                         kept_attention=c.kept_attention,
+                        cut_attention=c.cut_attention,
                         score=c.score,
                         rank=c.rank,
                     )
@@ -353,11 +354,14 @@ def describe_prediction(prediction: Prediction, map_bits: Bits | None) -> dict[s
         x, y = summary.center_of_mass
         saliency = SaliencyBody(
             focal_points=[
-                FocalPointBody(x=p.x, y=p.y, share=p.share) for p in summary.focal_points
+                FocalPointBody(x=p.x, y=p.y, share=p.share, order=p.order)
+                for p in summary.focal_points
             ],
             entropy=summary.entropy,
             concentration=summary.concentration,
             center_of_mass=Point(x=x, y=y),
+            thirds_distance=summary.thirds_distance,
+            left_right_balance=summary.left_right_balance,
         )
         if map_bits is not None:
             encoded = base64.b64encode(_draw_map(prediction, map_bits)).decode()

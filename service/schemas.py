@@ -26,6 +26,7 @@ class FocalPointBody(Point):
     """A place that draws attention."""
 
     share: float = Field(description="of all attention, in the area around it", examples=[0.31])
+    order: int = Field(description="1 = looked at first, by share", examples=[1])
 
 
 class SaliencyBody(Body):
@@ -37,6 +38,11 @@ class SaliencyBody(Body):
         description="share of attention in the most looked-at tenth of the area", examples=[0.47]
     )
     center_of_mass: Point
+    thirds_distance: float | None = Field(
+        description="of the first focal point from a crossing of thirds, sides taken as 1",
+        examples=[0.12],
+    )
+    left_right_balance: float = Field(description="-1 all left .. 1 all right", examples=[-0.08])
 
 
 class ModelName(Body):
@@ -136,6 +142,7 @@ class CropBody(Body):
         description="x, y, width, height", examples=[[0, 40, 512, 288]]
     )
     kept_attention: float = Field(description="share of attention inside", examples=[0.82])
+    cut_attention: float = Field(description="share close to its edges", examples=[0.05])
     score: float | None = Field(description="aesthetic score of the crop, 1..10", examples=[6.4])
     rank: int = Field(description="1 = best of its aspect ratio", examples=[1])
 

@@ -59,6 +59,9 @@ def test_the_summary_is_that_of_the_library(client, jpeg, expected):
         [p.share for p in summary.focal_points], abs=1e-3
     )
     assert body["center_of_mass"]["x"] == pytest.approx(summary.center_of_mass.x, abs=0.1)
+    assert [p["order"] for p in body["focal_points"]] == [p.order for p in summary.focal_points]
+    assert body["thirds_distance"] == pytest.approx(summary.thirds_distance, abs=1e-3)
+    assert body["left_right_balance"] == pytest.approx(summary.left_right_balance, abs=1e-3)
 
 
 def test_a_form_and_a_raw_body_get_the_same_answer(client, jpeg):
@@ -159,6 +162,7 @@ def test_crops_keep_their_aspect_and_say_what_they_keep(client, jpeg, expected):
         assert width / height == pytest.approx(wide / high, rel=0.02)
         kept = expected.density[y : y + height, x : x + width].sum()
         assert crop["kept_attention"] == pytest.approx(kept, abs=1e-3)
+        assert 0 <= crop["cut_attention"] <= 1
 
 
 def test_a_crops_score_is_that_of_the_cut_photo(client, photo):
