@@ -153,6 +153,8 @@ def test_ctrl_c_ends_in_one_line_with_130(data, recipe, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not list(out.glob("own/.*.tmp")):
         assert running.poll() is None
