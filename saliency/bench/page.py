@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader
-
 from saliency.bench.results import MEGAPIXELS, PHOTOS, Results
 from saliency.bench.tables import describe, to_tables
 from saliency.charts import Series, line_chart
 from saliency.files import write_atomically
+from saliency.pages import page_templates
 
 
 def write_page(results: Results, path: Path) -> None:
@@ -18,12 +17,7 @@ def write_page(results: Results, path: Path) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("saliency.bench", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("saliency.bench")
     text = environment.get_template("bench.html").render(
         results=results,
         facts=describe(results),

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jinja2 import Environment, PackageLoader
 
 from saliency.charts import histogram
 from saliency.curation.describe import Description
 from saliency.files import write_atomically
+from saliency.pages import page_templates
 from saliency.rendering import encode_png, to_heatmap
 
 ENLARGED = 3
@@ -21,12 +21,7 @@ ENLARGED = 3
 
 def write_page(descriptions: Sequence[Description], path: Path) -> None:
     """Write the page, atomically."""
-    environment = Environment(
-        loader=PackageLoader("saliency.curation", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("saliency.curation")
     text = environment.get_template("describe.html").render(
         descriptions=descriptions, charts=to_charts, density=to_density_picture
     )

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
 
 from saliency.charts import (
     IntervalRow,
@@ -18,6 +17,7 @@ from saliency.charts import (
 from saliency.experiments.gradnorm_study import Study, ToyResult
 from saliency.experiments.gradnorm_toy import STRATEGIES
 from saliency.files import write_atomically
+from saliency.pages import page_templates
 
 PAPERS = ("equal", "uncertainty", "gradnorm")
 
@@ -33,12 +33,7 @@ SMALLEST_WEIGHT = 1e-5
 
 def write_page(study: Study, path: Path) -> None:
     """Write the page, atomically."""
-    environment = Environment(
-        loader=PackageLoader("saliency.experiments", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("saliency.experiments")
     text = environment.get_template("gradnorm_toy.html").render(
         study=study,
         strategies=STRATEGIES,

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader
-
 from saliency.batch import Entry
 from saliency.batch.writing import replacing
 from saliency.charts import histogram
 from saliency.devices import count_cores
+from saliency.pages import page_templates
 from saliency.report.previews import to_preview
 from saliency.types import SCORES
 
@@ -53,12 +52,7 @@ def write_report(
     overview = _Overview()
     for entry in read_entries():
         overview.add(entry)
-    environment = Environment(
-        loader=PackageLoader("saliency.report", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("saliency.report")
     page = environment.get_template("report.html").stream(
         title=out_dir.resolve().name,
         overview=overview,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import fmean
 
-from jinja2 import Environment, PackageLoader
-
 from saliency.charts import IntervalRow, Series, interval_chart, scatter_chart
 from saliency.experiments.ablation.compare import METRICS, SCORE_METRIC, Answer, Estimate
 from saliency.experiments.ablation.findings import ArmFindings, Findings
 from saliency.files import write_atomically
+from saliency.pages import page_templates
 
 DECIDING = {"CC": "saliency", SCORE_METRIC: "aesthetics"}
 """The metric that decides each task."""
@@ -18,12 +17,7 @@ DECIDING = {"CC": "saliency", SCORE_METRIC: "aesthetics"}
 
 def write_page(findings: Findings, path: Path) -> None:
     """Write the page, atomically."""
-    environment = Environment(
-        loader=PackageLoader("saliency.experiments.ablation", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("saliency.experiments.ablation")
     environment.filters["interval"] = _interval
     text = environment.get_template("report.html").render(
         findings=findings,
