@@ -205,4 +205,8 @@ def _to_half(tensor: torch.Tensor) -> torch.Tensor:
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     """Return `values` with lists as tuples, which JSON does not know."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+
+    def to_tuple(value: Any) -> Any:
+        return tuple(map(to_tuple, value)) if isinstance(value, list) else value
+
+    return {name: to_tuple(value) for name, value in values.items()}

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.attributes import Attribute, AttributeEstimate
 from saliency.backends import Backend, BackendName, NetworkOutput, Precision, open_backend
 from saliency.checkpoint import Card, Checkpoint, Header, read_header, released_weights
 from saliency.densities import normalize_density
@@ -63,6 +64,7 @@ class Predictor:
         architecture: The fields of `saliency.model.Architecture`.
         preprocessing: How photos are fed to the network.
         card: Where the weights come from.
+        attributes: What the network tells of a photo beside map and score.
 
     Example:
         >>> predictor = Predictor.load()  # doctest: +SKIP
@@ -98,6 +100,7 @@ class Predictor:
             self.architecture = asdict(checkpoint.network.architecture)
         else:
             self.architecture = checkpoint.architecture
+        self.attributes = tuple(Attribute(*a) for a in self.architecture.get("attributes", ()))
         self.backend = backend or _to_backend(checkpoint, self.device, precision)
         self._turn = Lock()
 
@@ -257,23 +260,58 @@ class Predictor:
             batch = list(group)
             with nullcontext() if self.backend.is_concurrent else self._turn:
                 output = self.infer(batch, on_all_cores=on_all_cores)
-            predictions += [to_prediction(output, i, photo.size) for i, photo in enumerate(batch)]
+            predictions += [
+                to_prediction(output, i, photo.size, self.attributes)
+                for i, photo in enumerate(batch)
+            ]
         return predictions
 
 
-def to_prediction(output: NetworkOutput, index: int, image_size: tuple[int, int]) -> Prediction:
-    """Return row `index` of what `infer` returned for a photo of `image_size` (height, width)."""
+def to_prediction(
+    output: NetworkOutput,
+    index: int,
+    image_size: tuple[int, int],
+    attributes: Sequence[Attribute] = (),
+) -> Prediction:
+    """Return what `infer` returned for one photo.
+
+    Args:
+        output: From `infer`.
+        index: Row of the photo.
+        image_size: (height, width) of the photo.
+        attributes: `Predictor.attributes`.
+    """
     density = distribution = score = score_std = None
     if output.log_density is not None:
         density = normalize_density(np.exp(output.log_density[index]))
     if output.score_logits is not None:
-        logits = output.score_logits[index].astype(np.float64)
-        votes = np.exp(logits - logits.max())
-        probabilities = votes / votes.sum()
+        probabilities = _softmax(output.score_logits[index])
         score = float(probabilities @ SCORES)
         score_std = float(np.sqrt(probabilities @ (SCORES - score) ** 2))
         distribution = probabilities.astype(np.float32)
-    return Prediction(image_size, density, score, score_std, distribution)
+    estimates = tuple(
+        _to_estimate(attribute, values[index])
+        for attribute, values in zip(attributes, output.attributes, strict=True)
+    )
+    return Prediction(image_size, density, score, score_std, distribution, estimates)
+
+
+def _to_estimate(attribute: Attribute, output: NDArray[np.float32]) -> AttributeEstimate:
+    """Return what the network's number, or its (classes,) logits, say of an attribute."""
+    if not attribute.classes:
+        label = min(max(float(output), 0.0), 1.0)  # a linear read-out may leave the scale
+        return AttributeEstimate(attribute.name, attribute.to_value(label))
+    shares = _softmax(output)
+    return AttributeEstimate(
+        attribute.name,
+        label=attribute.classes[int(shares.argmax())],
+        probabilities=dict(zip(attribute.classes, shares.tolist(), strict=True)),
+    )
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    shares = np.exp(logits.astype(np.float64) - logits.max())
+    return np.asarray(shares / shares.sum())
 
 
 def _enlarge(log_density: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -1,15 +1,16 @@
 """What can be learned: a task picks its part of the output, its labels and its loss.
 
-A further task is one more class here and one more head in the network; the training loop and the
-weighting strategies see only the list.
+The training loop, the weighting strategies and the sharing schemes see only the list of tasks.
 """
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from saliency.attributes import Attribute
 from saliency.losses import saliency_loss, squared_emd_loss
 from saliency.types import Batch, Output
 
@@ -84,6 +85,53 @@ class AestheticTask:
         if output.score_logits is None:
             raise ValueError("`output` should hold score_logits. Found a network without them.")
         return squared_emd_loss(output.score_logits, batch.score_distribution)
+
+
+class AttributeTask:
+    """Predict an attribute of the whole photo: squared error on a scale, cross-entropy of classes.
+
+    The first is the regression form of uncertainty weighting, the second the classification form.
+    """
+
+    def __init__(self, number: int, attribute: Attribute) -> None:
+        """Be the task of the attribute that stands at `number` in batches and outputs."""
+        self._number = number
+        self._classes = len(attribute.classes)
+        self.name = attribute.name
+        self.likelihood: Likelihood = "classification" if attribute.classes else "regression"
+        self.indicator = f"{attribute.name} {'accuracy' if attribute.classes else 'SRCC'}"
+
+    def present(self, batch: Batch) -> Tensor:
+        """Return (B,) bool: for which images it is known."""
+        if batch.attributes.shape[1] <= self._number:
+            return torch.zeros_like(batch.has_rating)
+        return ~batch.attributes[:, self._number].isnan()
+
+    def constant(self, labels: Tensor) -> Tensor:
+        """Return the best output that is the same for all: the mean, or logits of frequencies.
+
+        Args:
+            labels: (N, A) of all attributes, nan where unknown; at least one of this is known.
+        """
+        known = labels[:, self._number]
+        known = known[~known.isnan()]
+        if not self._classes:
+            return known.mean()
+        counts = torch.bincount(known.long(), minlength=self._classes)
+        return (counts / counts.sum()).clamp(min=1e-12).log()
+
+    def losses(self, output: Output, batch: Batch) -> Tensor:
+        """Return (B,) squared errors on 0..1, or cross-entropies in nats."""
+        if len(output.attributes) <= self._number:
+            raise ValueError(
+                f"`output` should hold the attribute {self.name!r}. Found "
+                f"{len(output.attributes)} attributes."
+            )
+        predicted = output.attributes[self._number].float()
+        labels = batch.attributes[:, self._number].nan_to_num()
+        if self._classes:
+            return F.cross_entropy(predicted, labels.long(), reduction="none")
+        return (predicted - labels).square()
 
 
 def count_labels(tasks: Sequence[Task], batches: Sequence[Batch]) -> Tensor:

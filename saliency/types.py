@@ -1,7 +1,8 @@
 """The values that travel between modules: Sample -> Batch -> Output, and Prediction.
 
 Letters in shapes: B batch, H W pixels of a photo, h w pixels of the network, K score bins,
-N fixations. Sizes are always `(height, width)`; `xs`, `ys` count pixels from the top-left corner.
+N fixations, A attributes. Sizes are always `(height, width)`; `xs`, `ys` count pixels from the
+top-left corner.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.attributes import AttributeEstimate
 from saliency.densities import resize_density
 from saliency.sizes import fit_within
 
@@ -51,6 +53,7 @@ class Sample:
         density: (H, W) float32, >= 0, sums to 1: the ground-truth density.
         score_distribution: (K,) float32, sums to 1: the raters' votes on 1..10.
         score_is_taught: Whether a teacher network, and no rater, gave the score distribution.
+        attributes: A labels, each from `Attribute.to_label`, nan if unknown; empty if none is.
     """
 
     image: NDArray[np.uint8]
@@ -60,6 +63,7 @@ class Sample:
     density: NDArray[np.float32] | None = None
     score_distribution: NDArray[np.float32] | None = None
     score_is_taught: bool = False
+    attributes: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Batch:
         has_saliency: (B,) bool.
         score_distribution: (B, K) float32, each labelled row sums to 1.
         has_rating: (B,) bool.
+        attributes: (B, A) float32, nan where unknown.
     """
 
     images: Tensor
@@ -81,6 +86,7 @@ class Batch:
     has_saliency: Tensor
     score_distribution: Tensor
     has_rating: Tensor
+    attributes: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`, images in channels-last memory order."""
@@ -93,6 +99,7 @@ class Batch:
             has_saliency=self.has_saliency.to(device, non_blocking=True),
             score_distribution=self.score_distribution.to(device, non_blocking=True),
             has_rating=self.has_rating.to(device, non_blocking=True),
+            attributes=self.attributes.to(device, non_blocking=True),
         )
 
 
@@ -106,6 +113,7 @@ class Output(NamedTuple):
         aesthetic_features: (B, F) standardised features that the scores are read from.
         features: (B, C, h', w') each, the trained encoder stages as the heads alone read them, so
             that gradients here stop short of the encoder; training only.
+        attributes: A outputs, (B,) of a scale and (B, classes) logits of classes.
     """
 
     log_density: Tensor | None
@@ -113,6 +121,7 @@ class Output(NamedTuple):
     auxiliary_log_densities: tuple[Tensor, ...] = ()
     aesthetic_features: Tensor | None = None
     features: tuple[Tensor, ...] = ()
+    attributes: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,7 @@ class Prediction:
         score: Mean aesthetic score, 1..10.
         score_std: Standard deviation of the score distribution: how much raters would differ.
         score_distribution: (K,) float32, sums to 1: the votes expected for 1..10.
+        attributes: What else it tells of the photo, in the order of the network's attributes.
     """
 
     image_size: tuple[int, int]
@@ -133,6 +143,7 @@ class Prediction:
     score: float | None
     score_std: float | None
     score_distribution: NDArray[np.float32] | None
+    attributes: tuple[AttributeEstimate, ...] = ()
 
     @cached_property
     def density(self) -> NDArray[np.float32] | None:

@@ -212,7 +212,8 @@ class Inference:
         finish: Callable[[Predicted], R],
     ) -> R:
         with self._timed("render", timing):
-            return finish(Predicted(prepared.image, to_prediction(output, 0, prepared.size)))
+            prediction = to_prediction(output, 0, prepared.size, self.predictor.attributes)
+            return finish(Predicted(prepared.image, prediction))
 
     async def _in_pool(
         self, timing: Timing, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs

@@ -48,6 +48,7 @@ def labelled(has_saliency: list[bool], has_rating: list[bool]) -> Batch:
         has_saliency=looked,
         score_distribution=votes / votes.sum(dim=1, keepdim=True) * rated[:, None],
         has_rating=rated,
+        attributes=torch.zeros(count, 0),
     )
 
 

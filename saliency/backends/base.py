@@ -20,10 +20,12 @@ class NetworkOutput(NamedTuple):
         log_density: (B, h', w') float32, natural logarithm of a density, at the network's input
             size or coarser. Each may lack a constant: exp need not sum to 1.
         score_logits: (B, K) float32; softmax gives the score distribution.
+        attributes: One (B,) or (B, classes) float32 an attribute, as `Output.attributes`.
     """
 
     log_density: NDArray[np.float32] | None
     score_logits: NDArray[np.float32] | None
+    attributes: tuple[NDArray[np.float32], ...] = ()
 
 
 class Backend(Protocol):

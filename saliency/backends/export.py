@@ -15,7 +15,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from saliency.backends.graphs import INPUT, LOG_DENSITY, SCORE_LOGITS, name_graphs
+from saliency.backends.graphs import ATTRIBUTE, INPUT, LOG_DENSITY, SCORE_LOGITS, name_graphs
 from saliency.checkpoint import FORMAT, load_checkpoint, read_header, to_sha256
 from saliency.files import write_atomically
 from saliency.model import SaliencyNetwork
@@ -29,8 +29,8 @@ def export_graphs(weights: Path) -> list[Path]:
     """Write the network of a checkpoint beside it as ONNX, for landscape and portrait photos.
 
     Input `images` (1, 3, h, w) float32, normalised; outputs `log_density` (1, h / s, w / s), s
-    being the decoder's stride, and `score_logits` (1, K), where the network has these heads. The
-    metadata tell the checkpoint's SHA-256, how to prepare photos, and the card.
+    being the decoder's stride, `score_logits` (1, K) and `attribute_NAME`, where the network has
+    these heads. The metadata tell the checkpoint's SHA-256, how to prepare photos, and the card.
 
     Returns:
         The files.
@@ -65,7 +65,8 @@ class _Outputs(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         output = self.network(images, enlarge=False)
-        return tuple(o for o in (output.log_density, output.score_logits) if o is not None)
+        main = (output.log_density, output.score_logits)
+        return (*(o for o in main if o is not None), *output.attributes)
 
 
 def _to_onnx(network: SaliencyNetwork, size: tuple[int, int]) -> onnx.ModelProto:
@@ -75,7 +76,10 @@ def _to_onnx(network: SaliencyNetwork, size: tuple[int, int]) -> onnx.ModelProto
             _Outputs(network).eval(),
             (torch.zeros(1, 3, *size),),
             input_names=[INPUT],
-            output_names=[name for name, head in heads.items() if head is not None],
+            output_names=[
+                *(name for name, head in heads.items() if head is not None),
+                *(f"{ATTRIBUTE}{a.name}" for a in network.architecture.attributes),
+            ],
             dynamo=True,
             verbose=False,
         )

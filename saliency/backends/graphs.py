@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from saliency.backends.base import NetworkOutput
 from saliency.checkpoint import to_sha256
 from saliency.preprocessing import Preprocessing
 
@@ -19,12 +23,23 @@ log = logging.getLogger(__name__)
 INPUT = "images"
 LOG_DENSITY = "log_density"
 SCORE_LOGITS = "score_logits"
+ATTRIBUTE = "attribute_"
+"""Before an attribute's name."""
 
 END_BYTES = 4096
 """Of an ONNX file, that hold its metadata."""
 
 Graphs: TypeAlias = Mapping[tuple[int, int], Path]
 """The ONNX file of each input size (height, width)."""
+
+
+def to_network_output(outputs: Mapping[str, NDArray[np.float32]]) -> NetworkOutput:
+    """Return what an exported network's outputs, in its order, say."""
+    return NetworkOutput(
+        outputs.get(LOG_DENSITY),
+        outputs.get(SCORE_LOGITS),
+        tuple(value for name, value in outputs.items() if name.startswith(ATTRIBUTE)),
+    )
 
 
 def name_graphs(weights: Path, preprocessing: Preprocessing) -> dict[tuple[int, int], Path]:

@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from saliency.backends.base import NetworkOutput, Precision, refuse_precision
-from saliency.backends.graphs import INPUT, LOG_DENSITY, SCORE_LOGITS, Graphs
+from saliency.backends.graphs import INPUT, Graphs, to_network_output
 
 
 class OnnxBackend:
@@ -49,7 +49,7 @@ class OnnxBackend:
         names = [output.name for output in session.get_outputs()]
         rows = [session.run(names, {INPUT: image[None]}) for image in inputs]
         outputs = dict(zip(names, map(np.concatenate, zip(*rows, strict=True)), strict=True))
-        return NetworkOutput(outputs.get(LOG_DENSITY), outputs.get(SCORE_LOGITS))
+        return to_network_output(outputs)
 
     def _session(self, size: tuple[int, int], on_all_cores: bool) -> onnxruntime.InferenceSession:
         """Return the network for photos of a size, loaded when it is first asked for."""

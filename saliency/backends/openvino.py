@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as opset
 
 from saliency.backends.base import NetworkOutput, Precision, refuse_precision
-from saliency.backends.graphs import LOG_DENSITY, SCORE_LOGITS, Graphs
+from saliency.backends.graphs import Graphs, to_network_output
 
 
 class OpenVinoBackend:
@@ -53,7 +53,7 @@ class OpenVinoBackend:
 
     def infer(self, inputs: NDArray[np.float32], *, on_all_cores: bool = True) -> NetworkOutput:
         """Return the outputs, the log-density at the decoder's size; always on all cores."""
-        rows: dict[str, list[NDArray[np.float32]]] = {LOG_DENSITY: [], SCORE_LOGITS: []}
+        rows: dict[str, list[NDArray[np.float32]]] = {}
         for image in inputs:
             with self._turn:
                 parts = self._load((inputs.shape[2], inputs.shape[3]))
@@ -61,11 +61,9 @@ class OpenVinoBackend:
                 for part in parts:
                     part.infer()
                 for output in parts[-1].model_outputs:
-                    rows[output.any_name].append(np.array(parts[-1].get_tensor(output).data))
-        log_density, score_logits = (
-            np.concatenate(found) if found else None for found in rows.values()
-        )
-        return NetworkOutput(log_density, score_logits)
+                    found = np.array(parts[-1].get_tensor(output).data)
+                    rows.setdefault(output.any_name, []).append(found)
+        return to_network_output({name: np.concatenate(found) for name, found in rows.items()})
 
     def _load(self, size: tuple[int, int]) -> list[openvino.InferRequest]:
         """Return the parts of the network, each of which reads what the one before it writes."""

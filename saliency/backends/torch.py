@@ -54,7 +54,11 @@ class TorchBackend:
         dtype = getattr(torch, self.precision)
         with torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32):
             output = self.network(images)
-        return NetworkOutput(_to_numpy(output.log_density), _to_numpy(output.score_logits))
+        return NetworkOutput(
+            _to_numpy(output.log_density),
+            _to_numpy(output.score_logits),
+            tuple(x.float().cpu().numpy() for x in output.attributes),
+        )
 
 
 def _to_numpy(tensor: torch.Tensor | None) -> NDArray[np.float32] | None:

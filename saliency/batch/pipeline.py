@@ -187,7 +187,7 @@ class Job:
     def _finish(self, one: _Decoded, output: NetworkOutput, row: int) -> Outcome:
         """Write what the network says of a photo."""
         try:
-            prediction = to_prediction(output, row, one.prepared.size)
+            prediction = to_prediction(output, row, one.prepared.size, self.predictor.attributes)
             record = {"image": one.photo.file, **to_fields(prediction)}
             record |= write_pictures(
                 self.predictor,

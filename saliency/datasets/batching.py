@@ -201,7 +201,7 @@ def collate(
             position in this list, and 0 for any other set.
 
     Returns:
-        The batch; labels that a sample lacks are zeros under a False mask.
+        The batch; labels that a sample lacks are zeros under a False mask, attributes nan.
     """
     pixels = torch.from_numpy(np.stack([sample.image for sample in samples]))  # (B, h, w, 3)
     images = pixels.float().div_(255).sub_(torch.tensor(mean)).div_(torch.tensor(std))
@@ -209,7 +209,11 @@ def collate(
     height, width = samples[0].image.shape[:2]
     density = np.zeros((len(samples), height, width), np.float32)
     score_distribution = np.zeros((len(samples), SCORE_BINS), np.float32)
+    count = max(len(sample.attributes) for sample in samples)
+    attributes = np.full((len(samples), count), np.nan, np.float32)
     for row, sample in enumerate(samples):
+        if sample.attributes:
+            attributes[row] = sample.attributes
         if sample.density is not None:
             density[row] = sample.density
         if sample.score_distribution is not None:
@@ -221,4 +225,5 @@ def collate(
         has_saliency=torch.tensor([sample.density is not None for sample in samples]),
         score_distribution=torch.from_numpy(score_distribution),
         has_rating=torch.tensor([sample.score_distribution is not None for sample in samples]),
+        attributes=torch.from_numpy(attributes),
     )

@@ -1,9 +1,12 @@
 """Images drawn in code, with labels that follow from what is drawn: no data needed."""
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.attributes import Attribute
 from saliency.datasets.base import keep_inside
 from saliency.fixations import to_density
 from saliency.types import SCORES, Sample
@@ -28,6 +31,7 @@ class DrawnDataset:
         size: tuple[int, int] = (96, 128),
         name: str = "drawn",
         rated: bool = False,
+        attributes: Mapping[str, Attribute] | None = None,
     ) -> None:
         """Draw nothing yet.
 
@@ -36,13 +40,17 @@ class DrawnDataset:
             seed: Another seed is another set.
             size: (height, width) of the images.
             name: Name of the set in its samples.
-            rated: Whether samples have a score distribution beside fixations and density.
+            rated: Whether samples have a score distribution beside fixations and density, and
+                attributes.
+            attributes: What is known of an image, `saturation` (0..1) or `shapes` (how many) ->
+                the attribute that it labels; others are unknown.
         """
         self.name = name
         self.ids = tuple(f"{seed}-{index:05}.png" for index in range(count))
         self._seed = seed
         self._size = size
         self._rated = rated
+        self._attributes = dict(attributes or {})
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,6 +83,15 @@ class DrawnDataset:
             fixations=fixations,
             density=to_density(fixations, self._size),
             score_distribution=_vote(2 + 7 * colourfulness) if self._rated else None,
+            attributes=self._label(saturation=f"{colourfulness}", shapes=f"{len(xs)}"),
+        )
+
+    def _label(self, **known: str) -> tuple[float, ...]:
+        if not self._rated:
+            return ()
+        return tuple(
+            attribute.to_label(known[name]) if name in known else float("nan")
+            for name, attribute in self._attributes.items()
         )
 
 

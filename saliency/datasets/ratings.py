@@ -3,9 +3,11 @@
 import csv
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from saliency.attributes import Attribute
 from saliency.datasets.base import (
     list_images,
     name_some,
@@ -27,6 +29,7 @@ class RatingsDataset:
     The CSV has a column `file` and either a column `count_<r>` for every rating r of the scale
     (how many people gave it) or a column `score` (the mean rating). An optional column `group`
     names images that belong together: split by it, or near twins leak from training to test.
+    Further columns may hold attributes; an empty cell, or no such column, is an unknown one.
 
     Attributes:
         name: Name of the set in its samples.
@@ -42,6 +45,7 @@ class RatingsDataset:
         low: float = 1,
         high: float = 7,
         images: str = "images",
+        attributes: Mapping[str, Attribute] | None = None,
     ) -> None:
         """Read all ratings; images are read on access.
 
@@ -52,16 +56,17 @@ class RatingsDataset:
             low: Worst rating of the scale.
             high: Best rating of the scale.
             images: Name of the images' folder.
+            attributes: Column of the CSV -> the attribute that it holds.
 
         Raises:
-            DatasetError: If a file is not there, or the CSV does not fit the scale.
+            DatasetError: If a file is not there, or the CSV does not fit the scales.
         """
         self.name = name
         root = Path(root)
         self._images = require_folder(root, images, "ratings")
         table = require_file(root, csv_name, "ratings")
         present = list_images(self._images)
-        rows = read_rated_rows(table, low, high)
+        rows = read_rated_rows(table, low, high, attributes or {})
         ids = [row.file for row in rows]
         known, there = set(ids), set(present)
         report_skipped(name, [i for i in ids if i not in there], f"missing in {self._images}")
@@ -75,6 +80,7 @@ class RatingsDataset:
         self.ids = tuple(ids[index] for index in kept)
         self.groups = tuple(rows[index].group for index in kept)
         self._ratings = tuple(rows[index].rating for index in kept)
+        self._attributes = tuple(rows[index].attributes for index in kept)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,6 +96,7 @@ class RatingsDataset:
             self.name,
             self.ids[index],
             score_distribution=self.rating(index).to_distribution(),
+            attributes=self._attributes[index],
         )
 
     def rating(self, index: int) -> Rating:
@@ -104,20 +111,25 @@ class RatedRow(NamedTuple):
         file: Name of the image.
         group: What it belongs to; its own name if the CSV does not say.
         rating: Fits the scale.
+        attributes: A label for each that was asked for, nan if unknown.
     """
 
     file: str
     group: str
     rating: Rating
+    attributes: tuple[float, ...] = ()
 
 
-def read_rated_rows(table: Path, low: float, high: float) -> list[RatedRow]:
+def read_rated_rows(
+    table: Path, low: float, high: float, attributes: Mapping[str, Attribute] | None = None
+) -> list[RatedRow]:
     """Read the CSV of a `RatingsDataset`.
 
     Args:
         table: The CSV.
         low: Worst rating of the scale.
         high: Best rating of the scale.
+        attributes: Column -> the attribute that it holds.
 
     Raises:
         DatasetError: If a column is missing, a line does not fit the scale, or two name one image.
@@ -134,9 +146,13 @@ def read_rated_rows(table: Path, low: float, high: float) -> list[RatedRow]:
                     else Rating(low, high, score=float(row["score"]))
                 )
                 rating.to_distribution()  # now, with the line's number, not when training reads it
+                labels = tuple(
+                    attribute.to_label(row[column]) if row.get(column) else float("nan")
+                    for column, attribute in (attributes or {}).items()
+                )
             except (DatasetError, TypeError, ValueError) as error:
                 raise DatasetError(f"{table}, line {rows.line_num}: {error}") from error
-            read.append(RatedRow(row["file"], row.get("group") or row["file"], rating))
+            read.append(RatedRow(row["file"], row.get("group") or row["file"], rating, labels))
     twice = [name for name, count in Counter(row.file for row in read).items() if count > 1]
     if twice:
         raise DatasetError(f"{table} should name an image once. Found twice: {name_some(twice)}.")

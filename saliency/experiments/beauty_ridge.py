@@ -15,7 +15,8 @@ from saliency.datasets import LabelledDataset, read_split
 from saliency.errors import ConfigError
 from saliency.metrics import plcc, srcc
 from saliency.model import SaliencyNetwork
-from saliency.model.aesthetics import AestheticHead, pool_features
+from saliency.model.aesthetics import AestheticHead
+from saliency.model.readout import pool_features
 from saliency.preprocessing import Preprocessing
 from saliency.training.config import SetConfig, TrainingConfig, is_rated
 from saliency.training.data import build_set, open_whole_set

@@ -8,24 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saliency.model.readout import PooledReadOut, solve_ridge
 from saliency.types import SCORE_BINS
-
-
-def pool_features(features: Sequence[Tensor]) -> Tensor:
-    """Return the mean and standard deviation over space of each channel of each stage.
-
-    Args:
-        features: One (B, C_i, h_i, w_i) a stage.
-
-    Returns:
-        (B, 2 * sum C_i): what is in the photo, and how unevenly it is spread.
-    """
-    moments = []
-    for feature in features:
-        mean = feature.mean(dim=(2, 3))
-        variance = (feature - mean[:, :, None, None]).square().mean(dim=(2, 3))
-        moments += [mean, (variance + 1e-6).sqrt()]
-    return torch.cat(moments, dim=1)
 
 
 def pool_where(features: Sequence[Tensor], density: Tensor) -> Tensor:
@@ -47,7 +31,7 @@ def pool_where(features: Sequence[Tensor], density: Tensor) -> Tensor:
     return torch.cat(means, dim=1)
 
 
-class AestheticHead(nn.Module):
+class AestheticHead(PooledReadOut):
     """Pooled features, standardised, to an embedding and to score logits.
 
     With few hundred rated images a linear read-out of standardised features is hard to beat, so
@@ -58,9 +42,6 @@ class AestheticHead(nn.Module):
         embedding_length: K + `embedding_features`.
     """
 
-    feature_mean: Tensor
-    feature_std: Tensor
-
     def __init__(
         self,
         in_channels: Sequence[int],
@@ -69,11 +50,8 @@ class AestheticHead(nn.Module):
         *,
         attention: bool = False,
     ) -> None:
-        super().__init__()
-        self.in_channels = tuple(in_channels)
-        pooled = 2 * sum(in_channels)
-        self.register_buffer("feature_mean", torch.zeros(pooled))
-        self.register_buffer("feature_std", torch.ones(pooled))
+        super().__init__(in_channels)
+        pooled = self.pooled_length
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.Linear(pooled, SCORE_BINS)
         self.embedding = nn.Linear(pooled, embedding_features)
@@ -97,24 +75,16 @@ class AestheticHead(nn.Module):
             distributions: (N, K) their votes.
             ridge: Penalty on the squared weights.
         """
-        self.feature_mean.copy_(pooled.mean(dim=0))
-        self.feature_std.copy_(pooled.std(dim=0).clamp(min=1e-3))
-        x = ((pooled - self.feature_mean) / self.feature_std).double()
+        x = self.start_standardizing(pooled)
         votes = distributions.double()
         scores = torch.arange(1, SCORE_BINS + 1, dtype=torch.double, device=votes.device)
         mean_votes = votes.mean(dim=0)
         mean_score = mean_votes @ scores
-        # The dual form: N x N is smaller than features x features.
-        kernel = x @ x.T + ridge * torch.eye(len(x), dtype=torch.double, device=x.device)
-        weights = x.T @ torch.linalg.solve(kernel, votes @ scores - mean_score)  # (features,)
+        weights = solve_ridge(x, votes @ scores - mean_score, ridge)  # (features,)
         variance = mean_votes @ (scores - mean_score).square()
         tilt = (scores - mean_score) / variance  # (K,) logits per point of score
         self.logits.weight.copy_(tilt[:, None] * weights)
         self.logits.bias.copy_((mean_votes + 1e-4).log())
-
-    def standardized(self, features: Sequence[Tensor]) -> Tensor:
-        """Return (B, 2 * sum C_i) pooled features, standardised as over the rated images."""
-        return (pool_features(features) - self.feature_mean) / self.feature_std
 
     def activation_maps(
         self, features: Sequence[Tensor], *, stop_gradient: bool = False

@@ -136,6 +136,12 @@ class SaliencyDecoder(nn.Module):
             nn.Conv2d(channels, 1, 1) for _ in range(auxiliary_outputs)
         )
 
+    def reader(self, stage: int) -> Tensor:
+        """Return the (channels, C_i) weight that reads a stage, counted from the shallowest."""
+        read = self.stages[stage]
+        assert isinstance(read, DecoderStage)  # noqa: S101
+        return read.project.weight[:, :, 0, 0]
+
     def forward(
         self,
         features: Sequence[Tensor],

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from saliency.errors import ConfigError
+from saliency.model.stages import KNOWN, run_stages, split_stages
 
 PROBE_SIDE_PX = 64
 
@@ -25,6 +26,7 @@ class Encoder(nn.Module):
     Batches here are small and mix data sets, so ImageNet's statistics are better than theirs.
 
     Attributes:
+        name: Of the timm network.
         strides: Input pixels per feature pixel of each stage, shallow to deep.
         channels: Channels of each stage, and then of the final features if there are any.
         mean: RGB mean that the weights were trained with, of channels scaled to 0..1.
@@ -55,6 +57,7 @@ class Encoder(nn.Module):
                 not its own.
         """
         super().__init__()
+        self.name = name
         if not timm.is_model(name):  # timm itself would look for `hf-hub:...` on the network
             raise ConfigError(
                 "`encoder` should be the name of a timm network, such as tf_efficientnet_lite0. "
@@ -101,8 +104,7 @@ class Encoder(nn.Module):
     def train(self, mode: bool = True) -> Encoder:
         """Switch to training, all but the batch normalisation, which keeps its statistics."""
         super().train(mode)
-        for layer in self.batch_norms():
-            layer.eval()
+        hold_batch_norms(self)
         return self
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -119,6 +121,33 @@ class Encoder(nn.Module):
             return list(self.body(images))
         final, stages = self.body.forward_intermediates(images)
         return [*stages, final]
+
+    def stages(self) -> list[nn.Module]:
+        """Return the encoder as modules that make one feature each, from the one before.
+
+        Raises:
+            ConfigError: This network's stages cannot be run one at a time.
+        """
+        stages = split_stages(self.body, final=self.final_features)
+        if stages is not None and self._are_its_stages(stages):
+            return stages
+        raise ConfigError(
+            f"`sharing.name` mixes features stage by stage, which goes with {KNOWN}. Found "
+            f"{self.name!r} with final_features = {str(self.final_features).lower()}."
+        )
+
+    @torch.no_grad()
+    def _are_its_stages(self, stages: list[nn.Module]) -> bool:
+        """Return whether modules run one after the other give the encoder's features."""
+        first = next(self.parameters())
+        image = torch.ones(1, 3, PROBE_SIDE_PX, PROBE_SIDE_PX, device=first.device)
+        was_training = self.training
+        self.eval()  # drop path
+        whole, cut = self(image), run_stages(stages, image)
+        self.train(was_training)
+        return len(whole) == len(cut) and all(
+            torch.allclose(a, b) for a, b in zip(whole, cut, strict=True)
+        )
 
     def freeze_shallow(self, stride: int) -> int:
         """Stop training every parameter that acts at `stride` or finer.
@@ -176,6 +205,13 @@ class Encoder(nn.Module):
                 f"`encoder_weights` {path} should fill the encoder. "
                 f"Found no {missing[0]}, one of {len(missing)} missing tensors."
             )
+
+
+def hold_batch_norms(module: nn.Module) -> None:
+    """Let batch normalisation use the statistics that it has, also in training."""
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.eval()
 
 
 def _tensor_names(weights: Path) -> set[str]:

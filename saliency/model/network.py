@@ -10,11 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saliency.attributes import Attribute
 from saliency.errors import ConfigError
 from saliency.model.aesthetics import AestheticHead
+from saliency.model.attributes import AttributeHead
 from saliency.model.decoder import SaliencyDecoder
 from saliency.model.encoder import Encoder
 from saliency.model.priors import DatasetPriors
+from saliency.model.sharing import Readers, SharingName, build_sharing
 from saliency.types import Output
 
 GuidanceForm = Literal["film", "gate"]
@@ -48,6 +51,14 @@ class Architecture:
         embedding_features: Length of the guiding embedding beside the score distribution.
         dropout: On the aesthetic head's features.
         datasets: Sets with priors of their own; everything else is neutral.
+        attributes: What else is told of a photo, with a head each that reads what the aesthetic
+            head reads.
+        attribute_gradient: Share of the attribute heads' gradient that reaches the encoder.
+        sharing: How the tasks share the encoder.
+        sharing_per_channel: Whether `cross_stitch` has a mixing weight a channel.
+        sharing_subspaces: Parts of each stage's channels in `sluice`.
+        sharing_tree: In `adaptive`, for each encoder stage the group of each task; empty while
+            all share all.
     """
 
     encoder: str
@@ -66,9 +77,17 @@ class Architecture:
     embedding_features: int = 32
     dropout: float = 0.3
     datasets: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    attribute_gradient: float = 1.0
+    sharing: SharingName = "hard"
+    sharing_per_channel: bool = False
+    sharing_subspaces: int = 2
+    sharing_tree: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        if not (self.saliency or self.aesthetics):
+        # Checkpoints hold them as plain tuples.
+        object.__setattr__(self, "attributes", tuple(Attribute(*a) for a in self.attributes))
+        if not self.tasks:
             raise ConfigError("A network should have a head. Found saliency = aesthetics = false.")
         for name in ("guidance", "score_attention"):
             if getattr(self, name) and not (self.saliency and self.aesthetics):
@@ -88,11 +107,18 @@ class Architecture:
                 f"stages. Found {self.auxiliary_outputs}."
             )
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of what is learned: saliency, aesthetics, attributes."""
+        main = [name for name in ("saliency", "aesthetics") if getattr(self, name)]
+        return (*main, *(attribute.name for attribute in self.attributes))
+
 
 class SaliencyNetwork(nn.Module):
     """One encoder, a head a task, and guidance from the aesthetic head to the decoder.
 
-    A network for one task alone is this class with one head; the other's output is None.
+    A network for one task alone is this class with one head; the other's output is None. Other
+    ways to share than one encoder for all are `saliency.model.sharing`'s.
     """
 
     def __init__(
@@ -123,17 +149,27 @@ class SaliencyNetwork(nn.Module):
             pretrained=pretrained,
             train_batch_norm_affine=train_batch_norm_affine,
         )
+        self.sharing = build_sharing(
+            architecture.sharing,
+            self.encoder,
+            len(architecture.tasks),
+            per_channel=architecture.sharing_per_channel,
+            subspaces=architecture.sharing_subspaces,
+            tree=architecture.sharing_tree,
+        )
         self.aesthetics: AestheticHead | None = None
         self.decoder: SaliencyDecoder | None = None
         self.priors: DatasetPriors | None = None
         self.aesthetic_stages: list[int] = []
         self.saliency_stages: list[int] = []
-        if architecture.aesthetics:
+        if architecture.aesthetics or architecture.attributes:
             self.aesthetic_stages = self._stages(
                 "aesthetic_strides", architecture.aesthetic_strides
             )
+        pooled = [self.encoder.channels[i] for i in self.aesthetic_stages]
+        if architecture.aesthetics:
             self.aesthetics = AestheticHead(
-                [self.encoder.channels[i] for i in self.aesthetic_stages],
+                pooled,
                 architecture.embedding_features,
                 architecture.dropout,
                 attention=architecture.score_attention,
@@ -159,6 +195,10 @@ class SaliencyNetwork(nn.Module):
                 auxiliary_outputs=architecture.auxiliary_outputs,
             )
             self.priors = DatasetPriors(len(architecture.datasets))
+        self.attributes = nn.ModuleList(
+            AttributeHead(pooled, attribute, architecture.dropout)
+            for attribute in architecture.attributes
+        )
 
     def forward(
         self, images: Tensor, dataset_index: Tensor | None = None, *, enlarge: bool = True
@@ -174,34 +214,38 @@ class SaliencyNetwork(nn.Module):
         Returns:
             Log-density (B, h, w) and score logits (B, K), None where the head is missing.
         """
-        features = self.encoder(images)
+        features, met = self.sharing(self.encoder, images)
         trained: tuple[Tensor, ...] = ()
         if self.training:
-            # Deeper stages read the originals, heads these: a gradient here is the heads' alone.
-            features = [feature.view_as(feature) for feature in features]
             read = sorted({*self.aesthetic_stages, *self.saliency_stages})
-            trained = tuple(features[i] for i in read if features[i].requires_grad)
+            trained = tuple(x for stage in read for x in met[stage] if x.requires_grad)
+        attributes = tuple(
+            head(
+                self._read(features, head.attribute.name),
+                feature_gradient=self.architecture.attribute_gradient,
+            )
+            for head in self.attribute_heads()
+        )
         score_logits = embedding = pooled = None
+        rated: list[Tensor] = []
         if self.aesthetics is not None:
+            rated = self._read(features, "aesthetics")
             score_logits, embedding, pooled = self.aesthetics(
-                [features[i] for i in self.aesthetic_stages],
+                rated,
                 stop_embedding_gradient=self.architecture.stop_guidance_gradient,
                 feature_gradient=self.architecture.aesthetic_gradient,
             )
         if self.decoder is None or self.priors is None:
-            return Output(None, score_logits, (), pooled, trained)
+            return Output(None, score_logits, (), pooled, trained, attributes)
 
         if dataset_index is None:
             dataset_index = torch.zeros(len(images), dtype=torch.long, device=images.device)
         maps = None
         if self.aesthetics is not None and self._guided_by("gate"):
             maps = self.aesthetics.activation_maps(
-                [features[i] for i in self.aesthetic_stages],
-                stop_gradient=self.architecture.stop_guidance_gradient,
+                rated, stop_gradient=self.architecture.stop_guidance_gradient
             )
-        logits, auxiliary = self.decoder(
-            [features[i] for i in self.saliency_stages], embedding, maps
-        )
+        logits, auxiliary = self.decoder(self._read(features, "saliency"), embedding, maps)
         size = (images.shape[2], images.shape[3])
         # The softmax over pixels wants float32 also under autocast.
         with torch.autocast(images.device.type, enabled=False):
@@ -217,17 +261,59 @@ class SaliencyNetwork(nn.Module):
             and self.architecture.score_attention
         ):
             score_logits = score_logits + self.aesthetics.attended_logits(
-                [features[i] for i in self.aesthetic_stages],
+                rated,
                 log_density.exp(),
                 feature_gradient=self.architecture.aesthetic_gradient,
             )
         shown = log_density if enlarge else coarse
-        return Output(shown, score_logits, auxiliary_log_densities, pooled, trained)
+        return Output(shown, score_logits, auxiliary_log_densities, pooled, trained, attributes)
 
-    def last_shared_layer(self) -> nn.Parameter | None:
-        """Return the weight of the encoder's last trained layer that all heads use, if any is."""
+    def attribute_heads(self) -> list[AttributeHead]:
+        """Return the heads of the attributes, in their order."""
+        return [head for head in self.attributes if isinstance(head, AttributeHead)]
+
+    def last_shared_layers(self) -> tuple[nn.Parameter, ...]:
+        """Return the weights of the encoder's last trained layer that all heads use, if any is.
+
+        Where tasks have encoders of their own, one each.
+        """
         read = [stages for stages in (self.aesthetic_stages, self.saliency_stages) if stages]
-        return self.encoder.last_layer(min(max(stages) for stages in read))
+        return tuple(self.sharing.last_layers(self.encoder, min(max(s) for s in read)))
+
+    def penalty(self) -> Tensor | None:
+        """Return what the sharing scheme adds to the loss, a scalar >= 0; None for none."""
+        return self.sharing.penalty(self.encoder, self.readers())
+
+    def readers(self) -> Readers:
+        """Return, for each encoder stage, the weight of every task's head that reads it."""
+        by_stage = []
+        for stage, channels in enumerate(self.encoder.channels):
+            weights = []
+            for task in self.architecture.tasks:
+                stages = self._stages_of(task)
+                if stage not in stages:
+                    weights.append(next(self.parameters()).new_zeros(0, channels))
+                elif task == "saliency" and self.decoder is not None:
+                    weights.append(self.decoder.reader(stages.index(stage)))
+                else:
+                    weights.append(self._read_out(task)[stages.index(stage)])
+            by_stage.append(weights)
+        return by_stage
+
+    def _read_out(self, task: str) -> list[Tensor]:
+        """Return the weight of a pooled head, cut by stage."""
+        if task == "aesthetics" and self.aesthetics is not None:
+            return self.aesthetics.by_channel(self.aesthetics.logits.weight)
+        [head] = [head for head in self.attribute_heads() if head.attribute.name == task]
+        return head.by_channel(head.readout.weight)
+
+    def _stages_of(self, task: str) -> list[int]:
+        return self.saliency_stages if task == "saliency" else self.aesthetic_stages
+
+    def _read(self, features: tuple[list[Tensor], ...], task: str) -> list[Tensor]:
+        """Return what a task's head reads of all tasks' features."""
+        own = features[self.architecture.tasks.index(task)]
+        return [own[stage] for stage in self._stages_of(task)]
 
     def _guided_by(self, form: GuidanceForm) -> bool:
         return self.architecture.guidance and self.architecture.guidance_form == form

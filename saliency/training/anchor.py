@@ -28,7 +28,11 @@ class FeatureAnchor:
         if network.aesthetics is None:
             raise ValueError("`network` should have an aesthetic head. Found none.")
         self._network = network
-        self._encoder = copy.deepcopy(network.encoder).eval().requires_grad_(False)
+        # Together, for a scheme may know the encoder's parts.
+        self._encoder, self._sharing = copy.deepcopy((network.encoder, network.sharing))
+        for module in (self._encoder, self._sharing):
+            module.eval().requires_grad_(False)
+        self._task = network.architecture.tasks.index("aesthetics")
 
     def loss(self, images: Tensor, features: Tensor) -> Tensor:
         """Return the mean squared distance from the remembered features.
@@ -43,6 +47,6 @@ class FeatureAnchor:
         head = self._network.aesthetics
         assert head is not None  # noqa: S101
         with torch.no_grad():
-            stages = self._encoder(images)
+            stages = self._sharing(self._encoder, images).by_task[self._task]
             before = head.standardized([stages[i] for i in self._network.aesthetic_stages])
         return (features - before).square().mean()

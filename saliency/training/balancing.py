@@ -10,7 +10,7 @@ from torch import Tensor
 from saliency.errors import ConfigError
 from saliency.evaluation import SetResult
 from saliency.model import SaliencyNetwork
-from saliency.tasks import Task, mean_task_losses
+from saliency.tasks import AttributeTask, Task, mean_task_losses
 from saliency.training.config import WeightingConfig
 from saliency.types import Batch, Output
 from saliency.weighting import (
@@ -88,11 +88,14 @@ def _of_each_task(key: str, by_task: dict[str, float], tasks: Sequence[Task]) ->
 
 
 class SharedTensors:
-    """Where the tasks meet: the encoder's outputs, its last layer, all of it."""
+    """Where the tasks meet: the encoder's outputs, its last layer, all of it.
+
+    Each sharing scheme says what that is where there is more than one encoder.
+    """
 
     def __init__(self, network: SaliencyNetwork) -> None:
-        self._parameters = tuple(p for p in network.encoder.parameters() if p.requires_grad)
-        self._last_layer = network.last_shared_layer()
+        self._parameters = tuple(network.sharing.encoder_parameters(network.encoder))
+        self._last_layers = network.last_shared_layers()
 
     def of(self, needs: Shared, *outputs: Output) -> tuple[Tensor, ...]:
         """Return what a strategy that `needs` it takes gradients at; empty if there is nothing.
@@ -110,21 +113,22 @@ class SharedTensors:
                     return (torch.zeros(1, device=device, requires_grad=True),)
                 return tuple(feature for output in outputs for feature in output.features)
             case "last_layer":
-                return () if self._last_layer is None else (self._last_layer,)
+                return self._last_layers
             case "parameters":
                 return self._parameters
 
-    def check(self, config: WeightingConfig, needs: Shared, aesthetic_gradient: float) -> None:
+    def check(self, config: WeightingConfig, needs: Shared, rated_gradient: float) -> None:
         """Refuse a strategy that looks at gradients where there are none.
 
         Raises:
             ConfigError: The encoder is not trained, or scores do not train it.
         """
-        if needs != "nothing" and (self._last_layer is None or not aesthetic_gradient):
+        if needs != "nothing" and not (self._last_layers and rated_gradient):
             raise ConfigError(
                 f"`weighting.name` = {config.name!r} needs gradients of each task in the encoder: "
-                "train some of its layers, and set model.aesthetic_gradient > 0. "
-                f"Found {len(self._parameters)} trained parameters and {aesthetic_gradient}."
+                "train some of its layers, and set model.aesthetic_gradient and "
+                "model.attribute_gradient > 0. "
+                f"Found {len(self._parameters)} trained parameters and {rated_gradient}."
             )
 
 
@@ -182,9 +186,15 @@ def constant_losses(
     """
     densities: Tensor | float = 0.0
     distributions: Tensor | float = 0.0
+    attributes: list[Tensor] = []
     for batch in batches:  # rows without a label hold zeros
         densities = densities + batch.density.double().sum(dim=0)
         distributions = distributions + batch.score_distribution.double().sum(dim=0)
+        if batch.attributes.shape[1]:
+            attributes.append(batch.attributes)
+    constants = [
+        task.constant(torch.cat(attributes)) for task in tasks if isinstance(task, AttributeTask)
+    ]
 
     def log_mean(sums: Tensor | float, like: Tensor) -> Tensor:
         """Return the logarithm of `sums`, scaled to sum to 1, for each row of `like`."""
@@ -198,6 +208,7 @@ def constant_losses(
             log_density,
             log_mean(distributions, batch.score_distribution),
             (log_density,) if auxiliary else (),
+            attributes=tuple(c.expand(len(batch.images), *c.shape) for c in constants),
         )
 
     return mean_losses(tasks, predict, batches)

@@ -7,11 +7,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from saliency.attributes import Attribute
 from saliency.errors import ConfigError
 from saliency.model import Architecture
 from saliency.model.network import GuidanceForm
+from saliency.model.sharing import SharingName
 
 WeightingName = Literal[
     "fixed",
@@ -52,8 +61,41 @@ class SetConfig(Section):
     rated: bool = False  # whether drawn images have scores instead of fixations
 
 
+class AttributeConfig(Section):
+    """One more thing that rated images are labelled with, and the network then tells of a photo.
+
+    A scale from `low` to `high`, or some `classes`.
+    """
+
+    name: str
+    column: str = ""  # of the ratings' CSV; the name if empty
+    low: float = 0
+    high: float = 1
+    classes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> AttributeConfig:
+        try:
+            self.attribute().check()
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def attribute(self) -> Attribute:
+        """Return it without where its labels are."""
+        return Attribute(self.name, self.low, self.high, self.classes)
+
+
 class DataConfig(Section):
     """Where the images are and how they are varied."""
+
+    @field_validator("attributes")
+    @classmethod
+    def _attributes_differ(cls, given: tuple[AttributeConfig, ...]) -> tuple[AttributeConfig, ...]:
+        names = [attribute.name for attribute in given]
+        if len(set(names)) != len(names):
+            raise ValueError(f"attributes should have different names, found {names}")
+        return given
 
     @field_validator("sets")
     @classmethod
@@ -71,6 +113,11 @@ class DataConfig(Section):
     rated_crop_scale: float = Field(1.0, gt=0, le=1)  # the same for images with ratings
     color: bool = True  # vary the colours of images without ratings
     workers: int = Field(0, ge=0)  # loader processes
+    attributes: tuple[AttributeConfig, ...] = ()  # tasks beside saliency and aesthetics
+
+    def attribute_columns(self) -> dict[str, Attribute]:
+        """Return the column that holds each attribute's labels."""
+        return {a.column or a.name: a.attribute() for a in self.attributes}
 
 
 class ModelConfig(Section):
@@ -87,6 +134,7 @@ class ModelConfig(Section):
     score_attention: bool = False
     stop_guidance_gradient: bool = True
     aesthetic_gradient: float = Field(1.0, ge=0, le=1)
+    attribute_gradient: float = Field(1.0, ge=0, le=1)
     saliency_strides: tuple[int, ...] = (4, 8, 16, 32)
     aesthetic_strides: tuple[int, ...] = (4, 8, 16, 32)
     final_features: bool = True
@@ -121,6 +169,20 @@ class WeightingConfig(Section):
     lbtw_alpha: float = Field(0.5, ge=0)  # how strongly losses count; 0 is equal
 
 
+class SharingConfig(Section):
+    """How the tasks share the encoder, see `saliency.model.sharing`."""
+
+    name: SharingName = "hard"
+    lr: float = Field(1e-2, ge=0)  # of what mixes the tasks' features; far above the encoder's
+    strength: float | None = Field(None, ge=0)  # of the scheme's penalty; None: its own default
+    per_channel: bool = False  # a mixing weight a channel in "cross_stitch", else one a stage
+    subspaces: int = Field(2, ge=1)  # of each stage's channels in "sluice"
+    fix_layer_mix: bool = False  # keep the weights of the stages that a head reads at 1, "sluice"
+    update_every: int = Field(20, ge=1)  # steps between covariance updates in "multilinear"
+    splits: tuple[int, ...] = ()  # epochs after which "adaptive" splits a stage; () halves the run
+    max_groups: int = Field(2, ge=1)  # that "adaptive" may split a stage into
+
+
 class TrainConfig(Section):
     """The optimisation."""
 
@@ -152,12 +214,20 @@ class TrainingConfig(Section):
     data: DataConfig
     model: ModelConfig = ModelConfig()
     weighting: WeightingConfig = WeightingConfig()
+    sharing: SharingConfig = SharingConfig()
     train: TrainConfig = TrainConfig()
 
     def architecture(self) -> Architecture:
         """Return the network's architecture, with priors for the sets that have fixations."""
         fields = self.model.model_dump(include=set(Architecture.__dataclass_fields__))
-        return Architecture(**fields, datasets=self.saliency_set_names())
+        return Architecture(
+            **fields,
+            datasets=self.saliency_set_names(),
+            attributes=tuple(a.attribute() for a in self.data.attributes),
+            sharing=self.sharing.name,
+            sharing_per_channel=self.sharing.per_channel,
+            sharing_subspaces=self.sharing.subspaces,
+        )
 
     def saliency_set_names(self) -> tuple[str, ...]:
         """Return the names of the sets with fixations, in order."""

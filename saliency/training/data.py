@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
+from saliency.attributes import Attribute
 from saliency.datasets import (
     AvaDataset,
     DrawnDataset,
@@ -79,7 +80,8 @@ def build_sets(config: DataConfig, part: Part, root: Path | None) -> LabelledSet
         ConfigError: A set needs a folder and no root is known.
         DatasetError: A folder is not what its layout says.
     """
-    opened = [(is_rated(s), build_set(s, part, root)) for s in config.sets]
+    columns = config.attribute_columns()
+    opened = [(is_rated(s), build_set(s, part, root, columns)) for s in config.sets]
     empty = [dataset.name for _, dataset in opened if not len(dataset)]
     if empty:
         raise DatasetError(
@@ -91,11 +93,18 @@ def build_sets(config: DataConfig, part: Part, root: Path | None) -> LabelledSet
     )
 
 
-def build_set(config: SetConfig, part: Part, root: Path | None) -> LabelledDataset:
+def build_set(
+    config: SetConfig,
+    part: Part,
+    root: Path | None,
+    attributes: Mapping[str, Attribute] | None = None,
+) -> LabelledDataset:
     """Open one part of one set; see `build_sets`."""
     if config.layout == "drawn":
         seed = ("train", "val", "test").index(part) + (10 if config.rated else 0)
-        return DrawnDataset(config.count, seed, name=config.name, rated=config.rated)
+        return DrawnDataset(
+            config.count, seed, name=config.name, rated=config.rated, attributes=attributes
+        )
     if config.split is None and config.layout == "salicon":
         if part == "test":
             raise ConfigError(
@@ -104,7 +113,7 @@ def build_set(config: SetConfig, part: Part, root: Path | None) -> LabelledDatas
             )
         if not is_packed(_folder(config, root)):
             return SaliconDataset(_folder(config, root), (part,), config.name)
-    dataset = open_whole_set(config, root)
+    dataset = open_whole_set(config, root, attributes)
     if config.split is None:
         parts = parts_of(dataset, config, root)
         return Subset(dataset, tuple(i for i, found in enumerate(parts) if found == part))
@@ -137,15 +146,28 @@ def ava_parts(folder: Path, name: str, ids: Sequence[str]) -> tuple[Part, ...]:
     return tuple("test" if i in tested else hashed_part(name, i, 0.0) for i in ids)
 
 
-def open_whole_set(config: SetConfig, root: Path | None) -> LabelledDataset:
+def open_whole_set(
+    config: SetConfig, root: Path | None, attributes: Mapping[str, Attribute] | None = None
+) -> LabelledDataset:
     """Open all labelled images of a set of photos, packed or in its own layout.
 
+    Args:
+        config: The set.
+        root: Folder of the sets.
+        attributes: Column -> attribute, of which the layout `ratings` has labels.
+
     Raises:
-        ConfigError: No root is known, or the layout is `drawn`, which has no whole.
+        ConfigError: No root is known, the layout is `drawn`, which has no whole, or a packed set
+            of ratings is asked for attributes.
         DatasetError: The folder is not what its layout says.
     """
     folder = _folder(config, root)
     if is_packed(folder):
+        if attributes and config.layout == "ratings":
+            raise ConfigError(
+                f"The set {config.name!r} should be in its own layout where `data.attributes` are "
+                f"learned, for packed sets do not hold them. Found a packed one in {folder}."
+            )
         packed = PackedDataset(folder, config.name)
         if packed.layout != config.layout:
             raise DatasetError(
@@ -158,7 +180,9 @@ def open_whole_set(config: SetConfig, root: Path | None) -> LabelledDataset:
     if config.layout == "osie":
         return OsieDataset(folder, config.name)
     if config.layout == "ratings":
-        return RatingsDataset(folder, config.name, low=config.low, high=config.high)
+        return RatingsDataset(
+            folder, config.name, low=config.low, high=config.high, attributes=attributes
+        )
     if config.layout == "ava":
         return AvaDataset(folder, name=config.name)
     raise ConfigError(f"`layout` should be one of photos. Found {config.layout!r}.")
@@ -191,9 +215,11 @@ def teach(sets: LabelledSets, config: TrainingConfig, device: torch.device) -> L
 
 
 def uses_rated_images(config: TrainingConfig) -> bool:
-    """Return whether rated images train anything: the scores, or the density by a teacher."""
-    return config.model.aesthetics or any(
-        s.teacher is not None for s in config.data.sets if is_rated(s)
+    """Return whether rated images train scores, attributes or, by a teacher, the density."""
+    return (
+        config.model.aesthetics
+        or bool(config.data.attributes)
+        or any(s.teacher is not None for s in config.data.sets if is_rated(s))
     )
 
 

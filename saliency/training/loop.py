@@ -18,13 +18,20 @@ from torch.utils.checkpoint import checkpoint
 
 from saliency.checkpoint import Card, Checkpoint, save_checkpoint
 from saliency.devices import resolve_device
-from saliency.errors import ConfigError, SaliencyError
+from saliency.errors import ConfigError, ImageError, SaliencyError
 from saliency.evaluation import SetResult, evaluate
 from saliency.model import SaliencyNetwork
 from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
 from saliency.stopping import stop_requests
-from saliency.tasks import AestheticTask, SaliencyTask, Task, count_labels, mean_task_losses
+from saliency.tasks import (
+    AestheticTask,
+    AttributeTask,
+    SaliencyTask,
+    Task,
+    count_labels,
+    mean_task_losses,
+)
 from saliency.training.anchor import FeatureAnchor
 from saliency.training.balancing import (
     SharedTensors,
@@ -52,7 +59,7 @@ from saliency.training.optimization import (
     trained_parameters,
 )
 from saliency.training.report import Reporter, Silence
-from saliency.training.start import fit_aesthetics, start_encoder
+from saliency.training.start import fit_read_outs, start_encoder
 from saliency.training.state import (
     Progress,
     TrainingState,
@@ -63,6 +70,9 @@ from saliency.training.state import (
 from saliency.types import Batch, Output
 
 BEST, LAST, STATE = "best.safetensors", "last.safetensors", "state.safetensors"
+
+COMPILED = ("hard", "joint_feature", "multilinear")
+"""Sharing schemes with one encoder that is computed as a whole."""
 
 COSINE_EVERY = 20
 """Steps between cosines of the tasks' gradients, which cost a backward pass of the heads."""
@@ -122,6 +132,11 @@ def train(
         DatasetError: A data set is not what its layout says.
         SaliencyError: The loss is no longer finite, or another process is gone.
     """
+    if config.train.compile and config.sharing.name not in COMPILED:
+        raise ConfigError(
+            f"`train.compile` goes with sharing.name = {' or '.join(COMPILED)}, where the encoder "
+            f"is computed as a whole. Found {config.sharing.name!r}."
+        )
     if config.train.compile and config.train.accumulate > 1:
         raise ConfigError(
             "`train.compile` goes with train.accumulate = 1, since parts are computed twice. "
@@ -148,11 +163,10 @@ def train(
     both = config.model.saliency and config.model.aesthetics
     anchor = FeatureAnchor(network) if both and config.train.feature_anchor else None
     shared = SharedTensors(network)
-    gradient = config.model.aesthetic_gradient if config.model.aesthetics else 1.0
-    shared.check(config.weighting, weighting.needs, gradient)
+    shared.check(config.weighting, weighting.needs, _least_rated_gradient(config))
     if not goes_on and world.is_first:
-        if network.aesthetics is not None:
-            fit_aesthetics(network, preprocessing, train_sets.rated, config.model.ridge, found)
+        if network.aesthetic_stages:
+            fit_read_outs(network, preprocessing, train_sets.rated, config.model.ridge, found)
         plain = PlainBatches(train_sets, preprocessing, PRIOR_IMAGES)
         weighting.start(
             lambda: constant_losses(tasks, plain, auxiliary=bool(config.model.auxiliary_outputs))
@@ -162,7 +176,7 @@ def train(
         network=network,
         ema=ModelEmaV3(network, decay=config.train.ema_decay, use_warmup=True),
         weighting=weighting,
-        optimizer=build_optimizer(network, weighting, config.train),
+        optimizer=build_optimizer(network, weighting, config.train, config.sharing.lr),
         progress=Progress(),
     )
     if goes_on:
@@ -210,7 +224,38 @@ def build_tasks(config: TrainingConfig, sets: LabelledSets) -> tuple[Task, ...]:
                 "Found none; add a set, or set model.aesthetics and model.guidance to false."
             )
         tasks.append(AestheticTask())
+    for number, attribute in enumerate(config.data.attributes):
+        if not config.train.rated_per_batch or not _is_known(sets, number):
+            raise ConfigError(
+                f"The attribute {attribute.name!r} needs a rated set that knows it and "
+                "train.rated_per_batch > 0. Found none; a set in the layout `ratings` knows it if "
+                f"its CSV has a column {attribute.column or attribute.name!r}."
+            )
+        tasks.append(AttributeTask(number, attribute.attribute()))
     return tuple(tasks)
+
+
+def _is_known(sets: LabelledSets, number: int) -> bool:
+    """Return whether an image has the label of an attribute; the first readable of each set."""
+    for dataset in sets.rated:
+        for index in range(len(dataset)):
+            try:
+                attributes = dataset[index].attributes
+            except ImageError:
+                continue  # the loader names it
+            if len(attributes) > number and not math.isnan(attributes[number]):
+                return True
+    return False
+
+
+def _least_rated_gradient(config: TrainingConfig) -> float:
+    """Return the smallest share of a rated task's gradient that reaches the encoder."""
+    shares = [1.0]
+    if config.model.aesthetics:
+        shares.append(config.model.aesthetic_gradient)
+    if config.data.attributes:
+        shares.append(config.model.attribute_gradient)
+    return min(shares)
 
 
 def build_network(config: TrainingConfig, data_root: Path | None) -> SaliencyNetwork:
@@ -226,7 +271,8 @@ def build_network(config: TrainingConfig, data_root: Path | None) -> SaliencyNet
     )
     if config.model.encoder_start is not None:
         start_encoder(network, config.model.encoder_start)
-    network.encoder.freeze_shallow(config.model.frozen_stride)
+    for encoder in network.sharing.encoders(network.encoder):
+        encoder.freeze_shallow(config.model.frozen_stride)
     return network
 
 
@@ -270,6 +316,8 @@ class _Run:
         self.device = device
         self.reporter = reporter
         self.world = world
+        given = config.sharing.strength
+        self.strength = state.network.sharing.strength if given is None else given
         self.commit = current_commit()  # now: the checkout may move on while this runs
         self.total_steps = config.train.epochs * loader.steps_per_epoch
         wanted = config.train.precision
@@ -342,6 +390,11 @@ class _Run:
         if self.anchor is not None:
             total = total + train.feature_anchor * drift
             values["feature_drift"] = float(drift.detach())
+        penalty = state.network.penalty() if self.strength else None
+        if penalty is not None:
+            values["penalty"] = float(penalty.detach())
+            if world.is_first:  # gradients are summed over processes
+                total = total + self.strength * penalty
         if not torch.isfinite(total):
             raise SaliencyError(
                 f"The loss should be finite. Found {float(total.detach())} at step "
@@ -353,6 +406,7 @@ class _Run:
         world.sum_gradients(trained_parameters(state.optimizer))
         norms = clip_gradients(state.optimizer, train.clip_norm)
         state.optimizer.step()
+        state.network.sharing.after_step(state.progress.step)
         state.ema.update(state.network, step=state.progress.step)
         values["loss"] = float(total.detach())
         values |= {f"gradient_norm/{branch}": norm for branch, norm in norms.items()}

@@ -13,24 +13,32 @@ from saliency.weighting import TaskWeighting
 
 
 def build_optimizer(
-    network: SaliencyNetwork, weighting: TaskWeighting, config: TrainConfig
+    network: SaliencyNetwork,
+    weighting: TaskWeighting,
+    config: TrainConfig,
+    sharing_lr: float = 1e-2,
 ) -> torch.optim.AdamW:
     """Return AdamW with one learning rate a branch.
 
-    The shared encoder, the saliency branch (decoder and priors), the aesthetic branch and the
-    weighting's own parameters (log-variances) each have theirs. Weight decay touches only
-    matrices and filters: shrinking a bias, a normalisation or a log-variance regularises nothing.
+    The encoder or encoders, what mixes their features, the saliency branch (decoder and priors),
+    the aesthetic branch, the attributes' heads and the weighting's own parameters (log-variances)
+    each have theirs. Weight decay touches only matrices and filters: shrinking a bias, a
+    normalisation or a log-variance regularises nothing, and what mixes features should not fade.
+
+    Args:
+        network: What is trained.
+        weighting: Balances the tasks.
+        config: Learning rates and decay.
+        sharing_lr: Learning rate of what mixes the tasks' features.
     """
-    branches: list[tuple[str, list[nn.Module | None], float]] = [
-        ("encoder", [network.encoder], config.encoder_lr),
-        ("saliency", [network.decoder, network.priors], config.saliency_lr),
-        ("aesthetics", [network.aesthetics], config.aesthetic_lr),
+    branches: list[tuple[str, list[nn.Parameter], float]] = [
+        ("encoder", network.sharing.encoder_parameters(network.encoder), config.encoder_lr),
+        ("saliency", _trained(network.decoder, network.priors), config.saliency_lr),
+        ("aesthetics", _trained(network.aesthetics), config.aesthetic_lr),
+        ("attributes", _trained(network.attributes), config.aesthetic_lr),
     ]
     groups: list[dict[str, object]] = []
-    for name, modules, lr in branches:
-        parameters = [
-            p for m in modules if m is not None for p in m.parameters() if p.requires_grad
-        ]
+    for name, parameters, lr in branches:
         decayed = [p for p in parameters if p.ndim > 1 and not _is_prior(p, network)]
         plain = [p for p in parameters if p.ndim <= 1 or _is_prior(p, network)]
         for members, decay in ((decayed, config.weight_decay), (plain, 0.0)):
@@ -44,12 +52,14 @@ def build_optimizer(
                         "peak_lr": lr,
                     }
                 )
-    own = list(weighting.parameters())
-    if own:
-        lr = config.weighting_lr
-        groups.append(
-            {"name": "weighting", "params": own, "weight_decay": 0.0, "lr": lr, "peak_lr": lr}
-        )
+    for name, own, lr in (
+        ("sharing", network.sharing.mixing_parameters(), sharing_lr),
+        ("weighting", list(weighting.parameters()), config.weighting_lr),
+    ):
+        if own:
+            groups.append(
+                {"name": name, "params": own, "weight_decay": 0.0, "lr": lr, "peak_lr": lr}
+            )
     return torch.optim.AdamW(groups)
 
 
@@ -97,6 +107,10 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Scale every group's peak learning rate; the weighting's stays, it tracks moving losses."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * (1.0 if group["name"] == "weighting" else factor)
+
+
+def _trained(*modules: nn.Module | None) -> list[nn.Parameter]:
+    return [p for m in modules if m is not None for p in m.parameters() if p.requires_grad]
 
 
 def _is_prior(parameter: nn.Parameter, network: SaliencyNetwork) -> bool:

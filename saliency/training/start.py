@@ -10,7 +10,7 @@ from saliency.checkpoint import load_checkpoint
 from saliency.datasets import LabelledDataset
 from saliency.errors import ConfigError, ImageError
 from saliency.model import SaliencyNetwork
-from saliency.model.aesthetics import pool_features
+from saliency.model.readout import pool_features
 from saliency.preprocessing import Preprocessing
 
 FIT_IMAGES = 4000
@@ -18,17 +18,18 @@ FIT_IMAGES = 4000
 
 
 @torch.no_grad()
-def fit_aesthetics(
+def fit_read_outs(
     network: SaliencyNetwork,
     preprocessing: Preprocessing,
     rated: tuple[LabelledDataset, ...],
     ridge: float,
     device: torch.device,
 ) -> None:
-    """Start the aesthetic head at ridge regression on the pretrained encoder's features."""
-    assert network.aesthetics is not None  # noqa: S101
+    """Start the heads of whole photos at ridge regression on the pretrained encoder's features."""
     stride = -(-sum(len(dataset) for dataset in rated) // FIT_IMAGES)
-    pooled, distributions = [], []
+    tasks = [name for name in network.architecture.tasks if name != "saliency"]
+    pooled: dict[str, list[torch.Tensor]] = {name: [] for name in tasks}
+    distributions, attributes = [], []
     network.eval()
     for dataset in rated:
         for index in range(0, len(dataset), stride):
@@ -37,14 +38,26 @@ def fit_aesthetics(
             except ImageError:
                 continue  # the loader names it
             images = torch.from_numpy(preprocessing.to_input(sample.image))[None]
-            features = network.encoder(images.to(device))
-            pooled.append(pool_features([features[i] for i in network.aesthetic_stages]))
+            features = network.sharing(network.encoder, images.to(device)).by_task
+            for name in tasks:
+                own = features[network.architecture.tasks.index(name)]
+                pooled[name].append(pool_features([own[i] for i in network.aesthetic_stages]))
             distributions.append(torch.from_numpy(sample.score_distribution))
-    network.aesthetics.fit(torch.cat(pooled), torch.stack(distributions).to(device), ridge)
+            unknown = (float("nan"),) * len(network.attributes)
+            attributes.append(torch.tensor(sample.attributes or unknown))
+    if network.aesthetics is not None:
+        votes = torch.stack(distributions).to(device)
+        network.aesthetics.fit(torch.cat(pooled["aesthetics"]), votes, ridge)
+    for number, head in enumerate(network.attribute_heads()):
+        labels = torch.stack(attributes)[:, number].to(device)
+        known = ~labels.isnan()
+        head.fit(torch.cat(pooled[head.attribute.name])[known], labels[known], ridge)
 
 
 def start_encoder(network: SaliencyNetwork, path: Path) -> None:
     """Give `network` the encoder of a checkpoint, trained on another task for example.
+
+    Where tasks have encoders of their own, all start from it.
 
     Raises:
         CheckpointError: It is no checkpoint of this project.
@@ -58,4 +71,5 @@ def start_encoder(network: SaliencyNetwork, path: Path) -> None:
             f"{network.encoder.final_features}. Found {its} and {other.encoder.final_features} "
             f"in {path}."
         )
-    network.encoder.load_state_dict(other.encoder.state_dict())
+    for encoder in network.sharing.encoders(network.encoder):
+        encoder.load_state_dict(other.encoder.state_dict())

@@ -12,7 +12,7 @@ from saliency.errors import ConfigError
 from saliency.experiments.beauty_ridge import cross_validate
 from saliency.metrics import srcc
 from saliency.model import SaliencyNetwork
-from saliency.model.aesthetics import pool_features
+from saliency.model.readout import pool_features
 from saliency.preprocessing import Preprocessing
 from saliency.training.config import load_config
 from saliency.types import SCORES

@@ -6,7 +6,8 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from saliency.model.aesthetics import AestheticHead, pool_features, pool_where
+from saliency.model.aesthetics import AestheticHead, pool_where
+from saliency.model.readout import pool_features
 from saliency.types import SCORE_BINS, SCORES
 
 

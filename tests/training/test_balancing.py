@@ -249,6 +249,7 @@ def labelled(densities, distributions):
         has_saliency=torch.tensor([label is not None for label in densities]),
         score_distribution=rows(distributions, (SCORE_BINS,)),
         has_rating=torch.tensor([label is not None for label in distributions]),
+        attributes=torch.zeros(count, 0),
     )
 
 
@@ -373,7 +374,7 @@ class TestIndicators:
 
 def test_a_layer_without_training_is_not_the_last_one():
     model = network()
-    last = model.last_shared_layer()
+    [last] = model.last_shared_layers()
     assert isinstance(last, nn.Parameter)
     last.requires_grad_(False)
-    assert model.last_shared_layer() is not last
+    assert model.last_shared_layers()[0] is not last

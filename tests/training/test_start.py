@@ -9,7 +9,7 @@ from saliency.metrics import plcc
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
-from saliency.training.start import fit_aesthetics, start_encoder
+from saliency.training.start import fit_read_outs, start_encoder
 from saliency.types import SCORES
 
 CPU = torch.device("cpu")
@@ -24,7 +24,7 @@ def network():
 
 def test_the_fitted_head_knows_its_training_images(network):
     rated = DrawnDataset(40, 0, rated=True)
-    fit_aesthetics(network, PREPROCESSING, (rated,), 1.0, CPU)
+    fit_read_outs(network, PREPROCESSING, (rated,), 1.0, CPU)
     samples = [rated[i] for i in range(len(rated))]
     predictor = Predictor(Checkpoint(network, PREPROCESSING, Card()), CPU)
     predicted = [p.score for p in predictor.predict_many([s.image for s in samples])]

@@ -1,0 +1,65 @@
+"""How the tasks share the encoder: one file a scheme.
+
+All are `Sharing` modules: images in, a list of features for each task out.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from saliency.model.encoder import Encoder
+from saliency.model.sharing.base import Readers, SharedFeatures, Sharing
+from saliency.model.sharing.hard import HardSharing
+from saliency.model.sharing.mean_constraint import MeanConstraint
+
+SharingName = Literal[
+    "hard",
+    "cross_stitch",
+    "sluice",
+    "mtan",
+    "multilinear",
+    "adaptive",
+    "mean_constraint",
+    "joint_feature",
+]
+
+__all__ = [
+    "HardSharing",
+    "MeanConstraint",
+    "Readers",
+    "SharedFeatures",
+    "Sharing",
+    "SharingName",
+    "build_sharing",
+]
+
+
+def build_sharing(
+    name: SharingName,
+    encoder: Encoder,
+    task_count: int,
+    *,
+    per_channel: bool = False,
+    subspaces: int = 2,
+    tree: tuple[tuple[int, ...], ...] = (),
+) -> Sharing:
+    """Return the scheme called `name`, as it starts.
+
+    Args:
+        name: The scheme.
+        encoder: The network's own; further ones start as it is.
+        task_count: T.
+        per_channel: Of `cross_stitch`: a mixing weight a channel instead of one a stage.
+        subspaces: Of `sluice`: parts that a stage's channels are cut into.
+        tree: Of `adaptive`: for each stage the group of each task; empty for one group.
+
+    Raises:
+        ConfigError: The scheme needs the encoder's stages one at a time, and this one's cannot.
+    """
+    match name:
+        case "hard":
+            return HardSharing(task_count)
+        case "mean_constraint":
+            return MeanConstraint(encoder, task_count)
+        case _:
+            raise NotImplementedError(name)
