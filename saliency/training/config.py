@@ -177,7 +177,6 @@ class SharingConfig(Section):
     strength: float | None = Field(None, ge=0)  # of the scheme's penalty; None: its own default
     per_channel: bool = False  # a mixing weight a channel in "cross_stitch", else one a stage
     subspaces: int = Field(2, ge=1)  # of each stage's channels in "sluice"
-    fix_layer_mix: bool = False  # keep the weights of the stages that a head reads at 1, "sluice"
     update_every: int = Field(20, ge=1)  # steps between covariance updates in "multilinear"
     splits: tuple[int, ...] = ()  # epochs after which "adaptive" splits a stage; () halves the run
     max_groups: int = Field(2, ge=1)  # that "adaptive" may split a stage into

@@ -9,8 +9,12 @@ from typing import Literal
 
 from saliency.model.encoder import Encoder
 from saliency.model.sharing.base import Readers, SharedFeatures, Sharing
+from saliency.model.sharing.cross_stitch import CrossStitch
 from saliency.model.sharing.hard import HardSharing
+from saliency.model.sharing.joint_feature import JointFeature
 from saliency.model.sharing.mean_constraint import MeanConstraint
+from saliency.model.sharing.mtan import Mtan
+from saliency.model.sharing.sluice import Sluice
 
 SharingName = Literal[
     "hard",
@@ -24,12 +28,16 @@ SharingName = Literal[
 ]
 
 __all__ = [
+    "CrossStitch",
     "HardSharing",
+    "JointFeature",
     "MeanConstraint",
+    "Mtan",
     "Readers",
     "SharedFeatures",
     "Sharing",
     "SharingName",
+    "Sluice",
     "build_sharing",
 ]
 
@@ -59,7 +67,15 @@ def build_sharing(
     match name:
         case "hard":
             return HardSharing(task_count)
+        case "cross_stitch":
+            return CrossStitch(encoder, task_count, per_channel=per_channel)
+        case "sluice":
+            return Sluice(encoder, task_count, subspaces=subspaces)
+        case "mtan":
+            return Mtan(encoder, task_count)
         case "mean_constraint":
             return MeanConstraint(encoder, task_count)
+        case "joint_feature":
+            return JointFeature(task_count)
         case _:
             raise NotImplementedError(name)
