@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, SupportsFloat
 
 import numpy as np
@@ -132,7 +133,8 @@ def evaluate(
 
     Returns:
         Means over images for NSS, CC, KLDiv, SIM, AUC, sAUC, IG; SRCC, PLCC, accuracy and EMD
-        of scores. A metric whose labels or head are missing is left out.
+        of scores; `NAME SRCC` of attributes on a scale and `NAME accuracy` of those with classes.
+        A metric whose labels or head are missing is left out.
     """
     columns = _Columns()
     skipped: list[str] = []
@@ -198,6 +200,33 @@ def measure_map(prediction: Prediction, sample: Sample) -> dict[str, float]:
     return values
 
 
+def pair_attributes(prediction: Prediction, sample: Sample) -> dict[str, tuple[float, float]]:
+    """Return metric -> what was predicted of an attribute, and its label or nan.
+
+    Empty where the network or the set knows of no attributes.
+    """
+    pairs: dict[str, tuple[float, float]] = {}
+    if not sample.attributes:
+        return pairs
+    for estimate, label in zip(prediction.attributes, sample.attributes, strict=True):
+        if estimate.probabilities is not None and estimate.label is not None:
+            number = list(estimate.probabilities).index(estimate.label)
+            pairs[f"{estimate.name} accuracy"] = float(number), label
+        elif estimate.value is not None:
+            pairs[f"{estimate.name} SRCC"] = estimate.value, label
+    return pairs
+
+
+def measure_attribute(
+    metric: str, predicted: NDArray[np.float64], labels: NDArray[np.float64]
+) -> float:
+    """Return `metric`, named by `pair_attributes`, of (N,) predictions and known labels."""
+    known = ~np.isnan(labels)
+    if metric.endswith("accuracy"):
+        return float((predicted[known] == labels[known]).mean())
+    return srcc(predicted[known], labels[known])
+
+
 def _measure_slowly(
     density: NDArray[np.float32],
     fixations: Fixations,
@@ -252,6 +281,8 @@ class _Columns:
     predicted: list[NDArray[np.float32]] = field(default_factory=list)
     rated: list[NDArray[np.float32]] = field(default_factory=list)
     rated_groups: list[str] = field(default_factory=list)
+    attributes: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    attribute_groups: dict[str, list[str]] = field(default_factory=dict)
 
     def add(
         self, values: dict[str, float], prediction: Prediction, sample: Sample, group: str
@@ -261,6 +292,11 @@ class _Columns:
         for name, value in values.items():
             self.values.setdefault(name, []).append(value)
             self.value_groups.setdefault(name, []).append(group)
+        for name, pair in pair_attributes(prediction, sample).items():
+            if np.isnan(pair[1]):
+                continue
+            self.attributes.setdefault(name, []).append(pair)
+            self.attribute_groups.setdefault(name, []).append(group)
         if prediction.score_distribution is not None and sample.score_distribution is not None:
             self.predicted.append(prediction.score_distribution)
             self.rated.append(sample.score_distribution)
@@ -297,4 +333,9 @@ class _Columns:
                 lambda p, t: binary_accuracy(p, t, score_cut), groups, *scores
             )
             measures["EMD"] = measure(emd, groups, predicted, rated)
+        for name, pairs in self.attributes.items():
+            if len(pairs) >= MINIMUM_RATED:
+                told, labels = np.array(pairs, np.float64).T
+                statistic = partial(measure_attribute, name)
+                measures[name] = measure(statistic, self.attribute_groups[name], told, labels)
         return measures

@@ -131,6 +131,18 @@ def _show(findings: Findings) -> None:
             ),
         )
     stdout.print(table)
+    if any(arm.gflop for arm in findings.arms):
+        costs = Table("arm", "M parameters", "GFLOP", "training")
+        for arm in findings.arms:
+            costs.add_row(
+                arm.name,
+                f"{arm.parameters / 1e6:.2f}",
+                f"{arm.gflop:.2f}" if arm.gflop else "-",
+                f"{arm.training:.2f}" if arm.training else "-",
+            )
+        stdout.print(costs)
+    if findings.front:
+        stdout.print(f"no arm beats these in both tasks: {', '.join(findings.front)}")
     for answer in findings.answers:
         stdout.print(f"{answer.question}  [bold]{answer.arm}[/] against {answer.against}")
         stdout.print(f"  {answer.in_words()}", highlight=False, markup=False, soft_wrap=True)

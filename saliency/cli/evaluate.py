@@ -14,7 +14,7 @@ from saliency.cli.console import progress_bar, stderr, stdout
 from saliency.cli.extras import training_extra
 from saliency.cli.options import Backend, BatchSize, DataRoot, Device, Overrides, Weights
 from saliency.errors import ConfigError
-from saliency.evaluation import CenterBiasPredictor, PredictsMany, SetResult
+from saliency.evaluation import METRICS, CenterBiasPredictor, PredictsMany, SetResult
 from saliency.evaluation import evaluate as evaluate_set
 from saliency.predictor import Predictor
 
@@ -65,7 +65,7 @@ def evaluate(
         for set_config in config.data.sets:
             if sets and set_config.name not in sets:
                 continue
-            dataset = build_set(set_config, part, root)
+            dataset = build_set(set_config, part, root, config.data.attribute_columns())
             bias = None
             if not is_rated(set_config):
                 bias = fit_center_bias(build_set(set_config, "train", root))
@@ -102,12 +102,11 @@ def evaluate(
 
 def print_table(name: str, part: str, results: list[SetResult], *, map_metrics: bool) -> None:
     """Print the metrics of maps, or those of scores, a row a set; nothing if there are none."""
-    is_score = {"SRCC", "PLCC", "accuracy", "EMD"}
     columns = dict.fromkeys(
         metric
         for result in results
         for metric in result.measures
-        if (metric not in is_score) == map_metrics
+        if (metric in METRICS) == map_metrics
     )
     if not columns:
         return

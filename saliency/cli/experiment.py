@@ -22,6 +22,11 @@ def _root() -> None:
 
 
 app.command("ablation")(ablation)
+app.command(
+    "sharing",
+    help="Compare schemes of sharing the encoder, with what they cost: `ablation` for a study such "
+    "as data/recipes/studies/sharing.toml.",
+)(ablation)
 app.command("attention-and-beauty")(attention_and_beauty)
 app.command("gradnorm-toy")(gradnorm_toy)
 

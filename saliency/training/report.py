@@ -145,7 +145,7 @@ class Reporter:
         with (self._run_dir / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         shown = "  ".join(
-            f"{name} " + " ".join(f"{k} {v:.3f}" for k, v in values.items() if k in _SHOWN)
+            f"{name} " + " ".join(f"{k} {v:.3f}" for k, v in values.items() if _is_shown(k))
             for name, values in metrics.items()
         )
         losses = " ".join(
@@ -176,3 +176,7 @@ class Silence(Reporter):
 
 
 _SHOWN = ("CC", "NSS", "KLDiv", "SIM", "SRCC", "PLCC")
+
+
+def _is_shown(metric: str) -> bool:
+    return metric in _SHOWN or metric.endswith((" SRCC", " accuracy"))  # of attributes

@@ -9,6 +9,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.evaluation import measure_attribute
 from saliency.experiments.ablation.measure import RunResult, SetMeasures
 from saliency.experiments.ablation.study import Comparison, StudyFile
 from saliency.metrics import Interval, srcc
@@ -16,6 +17,7 @@ from saliency.metrics import Interval, srcc
 MAP_METRICS = ("CC", "NSS", "KLDiv", "SIM")
 SCORE_METRIC = "SRCC"
 METRICS = (*MAP_METRICS, SCORE_METRIC)
+"""Of the two main tasks; attributes have `NAME SRCC` or `NAME accuracy`."""
 LOWER_IS_BETTER = ("KLDiv",)
 
 RESAMPLES = 2000
@@ -65,6 +67,18 @@ class Answer:
         return "; ".join(parts) or "not measured yet"
 
 
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Return the names of points that no other is at least as good as in both and better in one."""
+
+    def beaten(mine: tuple[float, float]) -> bool:
+        return any(
+            other[0] >= mine[0] and other[1] >= mine[1] and other != mine
+            for other in points.values()
+        )
+
+    return [name for name, values in points.items() if not beaten(values)]
+
+
 def verdict(metric: str, difference: Estimate) -> str:
     """Return what a difference means: better, worse, or nothing that could be told from 0."""
     low, high = difference.interval
@@ -79,18 +93,14 @@ def verdict(metric: str, difference: Estimate) -> str:
 
 def summarize(results: Sequence[RunResult]) -> dict[str, Estimate]:
     """Return each metric of one arm's runs: its mean over sets, images and repetitions."""
-    metrics = [metric for metric in METRICS if results and all(has(r, metric) for r in results)]
+    metrics = metrics_of(results)
     return _bootstrap(results, metrics, lambda run, rows: _values(run, metrics, rows))
 
 
 def compare(comparison: Comparison, results: Mapping[str, Sequence[RunResult]]) -> Answer:
     """Answer one question by the repetitions that both arms have finished."""
     pairs = _pairs(results.get(comparison.arm, ()), results.get(comparison.against, ()))
-    metrics = [
-        metric
-        for metric in METRICS
-        if pairs and all(has(run, metric) for pair in pairs for run in pair)
-    ]
+    metrics = metrics_of([run for pair in pairs for run in pair])
     other_of = {run.repetition: other for run, other in pairs}
 
     def difference(run: RunResult, rows: Rows) -> NDArray[np.float64]:
@@ -98,6 +108,14 @@ def compare(comparison: Comparison, results: Mapping[str, Sequence[RunResult]]) 
 
     differences = _bootstrap([run for run, _ in pairs], metrics, difference)
     return Answer(comparison.question, comparison.arm, comparison.against, differences)
+
+
+def metrics_of(results: Sequence[RunResult]) -> list[str]:
+    """Return the metrics that all of some runs were measured by."""
+    if not results:
+        return []
+    told = dict.fromkeys(m for s in results[0].sets.values() for m in s.attributes)
+    return [metric for metric in (*METRICS, *told) if all(has(run, metric) for run in results)]
 
 
 def by_arm(study: StudyFile, results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
@@ -171,7 +189,7 @@ def has(run: RunResult, metric: str) -> bool:
     """Return whether a run was measured by `metric`."""
     if metric == SCORE_METRIC:
         return any(measures.scores for measures in run.sets.values())
-    return any(metric in measures.maps for measures in run.sets.values())
+    return any(metric in m.maps or metric in m.attributes for m in run.sets.values())
 
 
 def _values(run: RunResult, metrics: Sequence[str], rows: Rows) -> NDArray[np.float64]:
@@ -187,4 +205,7 @@ def _of_each_set(run: RunResult, metric: str, rows: Rows) -> list[float]:
             values.append(srcc(predicted[rows[name]], rated[rows[name]]))
         elif metric in measures.maps:
             values.append(float(np.array(measures.maps[metric])[rows[name]].mean()))
+        elif metric in measures.attributes:
+            told, labels = np.array(measures.attributes[metric])
+            values.append(measure_attribute(metric, told[rows[name]], labels[rows[name]]))
     return values

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from saliency.experiments.ablation.compare import (
-    METRICS,
+    SCORE_METRIC,
     Answer,
     Estimate,
     by_arm,
     compare,
-    has,
+    metrics_of,
+    pareto_front,
     point,
     summarize,
 )
@@ -47,6 +49,9 @@ class ArmFindings:
         gap: Task -> mean over the runs of validation loss minus training loss.
         parameters: Of the network.
         minutes: Mean time of a run.
+        gflop: Billions of floating-point operations of the network for one photo; 0 if unknown.
+        training: `gflop` times steps, relative to the study's first arm; 0 if unknown.
+        learned: What the sharing scheme of the first run learned about the tasks.
     """
 
     name: str
@@ -58,6 +63,9 @@ class ArmFindings:
     gap: dict[str, float]
     parameters: int
     minutes: float
+    gflop: float
+    training: float
+    learned: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Findings:
         commits: Commit of the code -> runs.
         overrides: What all arms change in the recipe.
         base: Name of the recipe.
+        front: Arms with both tasks that no other beats in one without losing in the other.
     """
 
     about: str
@@ -83,6 +92,7 @@ class Findings:
     commits: dict[str, int]
     overrides: dict[str, object]
     base: str
+    front: list[str]
 
     def save(self, path: Path) -> None:
         """Write everything as JSON, atomically."""
@@ -92,32 +102,49 @@ class Findings:
 def find(study: Study, results: Sequence[RunResult]) -> Findings:
     """Summarise arms and answer questions by what is finished."""
     arms = by_arm(study.file, results)
+    work = _training_work(next(iter(arms.values()))) if arms else 0.0
+    found = [_arm(study.arm(name).about, runs, work) for name, runs in arms.items()]
     return Findings(
         about=study.file.about,
-        arms=[_arm(study.arm(name).about, runs) for name, runs in arms.items()],
+        arms=found,
         answers=[compare(comparison, arms) for comparison in study.file.comparisons],
         finished=len(results),
         planned=len(list(study.runs())),
         commits=dict(Counter(result.commit for result in results)),
         overrides=study.file.overrides,
         base=study.file.base.name,
+        front=pareto_front(
+            {
+                arm.name: (arm.metrics["CC"].value, arm.metrics[SCORE_METRIC].value)
+                for arm in found
+                if {"CC", SCORE_METRIC} <= arm.metrics.keys()
+            }
+        ),
     )
 
 
-def _arm(about: str, runs: Sequence[RunResult]) -> ArmFindings:
+def _training_work(runs: Sequence[RunResult]) -> float:
+    """Return what one training costs, in forward passes of a photo times their operations."""
+    return float(runs[0].flops * runs[0].steps)
+
+
+def _arm(about: str, runs: Sequence[RunResult], work: float) -> ArmFindings:
     return ArmFindings(
         name=runs[0].arm,
         about=about,
         repetitions=len(runs),
         metrics=summarize(runs),
         runs=[
-            Point(run.repetition, run.fold, {m: point(run, m) for m in METRICS if has(run, m)})
+            Point(run.repetition, run.fold, {m: point(run, m) for m in metrics_of([run])})
             for run in runs
         ],
         train=_means([run.train for run in runs]),
         gap=_means([run.gap for run in runs]),
         parameters=runs[0].parameters,
         minutes=fmean(run.seconds for run in runs) / 60,
+        gflop=runs[0].flops / 1e9,
+        training=_training_work(runs) / work if work else 0.0,
+        learned=runs[0].learned,
     )
 
 

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from saliency.errors import SaliencyError
-from saliency.evaluation import PredictsMany, measure_map, predict_set
+from saliency.evaluation import PredictsMany, measure_map, pair_attributes, predict_set
 from saliency.files import write_atomically
 from saliency.training.data import LabelledSets, groups_of
 from saliency.types import SCORES
@@ -31,6 +33,7 @@ class SetMeasures:
         scores: Predicted mean scores; empty without ratings or an aesthetic head.
         ratings: The raters' mean scores, beside `scores`.
         groups: Theme of each image; empty where images are independent.
+        attributes: Metric of an attribute -> predictions and labels, beside each other.
     """
 
     images: list[str] = field(default_factory=list)
@@ -38,6 +41,7 @@ class SetMeasures:
     scores: list[float] = field(default_factory=list)
     ratings: list[float] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
+    attributes: dict[str, list[list[float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class RunResult:
         parameters: Of the network.
         commit: Of the code.
         identity: The values that decided it, from `Study.identity`.
+        flops: Of the network for one photo; 0 if it was not counted.
+        steps: Optimiser steps; 0 if they were not counted.
+        learned: What the sharing scheme learned about the tasks.
     """
 
     arm: str
@@ -67,6 +74,9 @@ class RunResult:
     parameters: int
     commit: str
     identity: dict[str, Any]
+    flops: int = 0
+    steps: int = 0
+    learned: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write it as JSON, atomically."""
@@ -124,5 +134,11 @@ def measure(predictor: PredictsMany, sets: LabelledSets) -> dict[str, SetMeasure
             if prediction.score is not None and sample.score_distribution is not None:
                 measures.scores.append(round(prediction.score, DIGITS))
                 measures.ratings.append(round(float(sample.score_distribution @ SCORES), DIGITS))
+            for name, pair in pair_attributes(prediction, sample).items():
+                columns = measures.attributes.setdefault(name, [[], []])
+                for column, value in zip(columns, pair, strict=True):
+                    column.append(round(value, DIGITS))
+        for name in [n for n, (_, labels) in measures.attributes.items() if np.isnan(labels).all()]:
+            del measures.attributes[name]
         found[dataset.name] = measures
     return found

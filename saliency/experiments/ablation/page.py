@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from saliency.charts import IntervalRow, Series, interval_chart, scatter_chart
 from saliency.experiments.ablation.compare import METRICS, SCORE_METRIC, Answer, Estimate
@@ -19,9 +21,11 @@ def write_page(findings: Findings, path: Path) -> None:
     """Write the page, atomically."""
     environment = page_templates("saliency.experiments.ablation")
     environment.filters["interval"] = _interval
+    environment.filters["pretty"] = _pretty
     text = environment.get_template("report.html").render(
         findings=findings,
-        metrics=[m for m in METRICS if any(m in arm.metrics for arm in findings.arms)],
+        metrics=_metrics(findings.arms),
+        costs=[chart for metric in DECIDING for chart in _costs(findings.arms, metric)],
         charts=[chart for metric in DECIDING for chart in _charts(findings, metric)],
         pareto=_pareto(findings.arms),
         log_rows=[(arm.name, _logged(arm)) for arm in findings.arms],
@@ -35,6 +39,23 @@ def _interval(estimate: Estimate | None) -> str:
         return "–"
     low, high = estimate.interval
     return f"{estimate.value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _pretty(learned: dict[str, Any]) -> str:
+    """Return names and rounded numbers, a line each."""
+
+    def rounded(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: rounded(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [rounded(inner) for inner in value]
+        return round(value, 3) if isinstance(value, float) else value
+
+    lines = []
+    for name, value in learned.items():
+        rows = value if isinstance(value, list) else [value]
+        lines += [name, *(f"  {json.dumps(rounded(row))}" for row in rows)]
+    return "\n".join(lines)
 
 
 def _charts(findings: Findings, metric: str) -> list[str]:
@@ -68,6 +89,27 @@ def _charts(findings: Findings, metric: str) -> list[str]:
             )
         )
     return charts
+
+
+def _metrics(arms: list[ArmFindings]) -> list[str]:
+    """Return the metrics that any arm has, the main tasks' first."""
+    told = dict.fromkeys(metric for arm in arms for metric in arm.metrics)
+    return list(dict.fromkeys(m for m in (*METRICS, *told) if m in told))
+
+
+def _costs(arms: list[ArmFindings], metric: str) -> list[str]:
+    """Return a metric against what the network costs, where arms differ in that."""
+    known = [arm for arm in arms if arm.gflop and metric in arm.metrics]
+    if len({round(arm.gflop, 3) for arm in known}) < 2:
+        return []
+    return [
+        scatter_chart(
+            [Series(arm.name, [arm.gflop], [arm.metrics[metric].value]) for arm in known],
+            title=f"{DECIDING[metric].capitalize()} against cost; upper left is better",
+            x_label="billions of operations for a photo",
+            y_label=metric,
+        )
+    ]
 
 
 def _name(answer: Answer) -> str:

@@ -16,6 +16,7 @@ import cv2
 import torch
 from rich.console import Console
 
+from saliency.bench.limits import count_work
 from saliency.checkpoint import load_checkpoint
 from saliency.errors import SaliencyError
 from saliency.experiments.ablation.measure import RESULT, RunResult, measure
@@ -189,6 +190,9 @@ def _run_one(
         parameters=sum(p.numel() for p in checkpoint.network.parameters()),
         commit=current_commit(),
         identity=identity,
+        flops=count_work(checkpoint.network, (config.data.height, config.data.width)).flops,
+        steps=last_epoch["step"],
+        learned=checkpoint.network.sharing.describe(),
     ).save(folder / RESULT)
     for name in (STATE, BEST):  # a study of 60 runs would fill a disk with them
         (folder / name).unlink(missing_ok=True)

@@ -30,6 +30,7 @@ class Arm(Section):
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     about: str  # a line for tables
+    like: str | None = None  # an arm before this one, whose overrides come first
     overrides: Overrides = {}
     repetitions: int | None = Field(None, ge=1)  # None: the study's
 
@@ -103,6 +104,7 @@ class Study:
             where = ".".join(str(part) for part in first["loc"])
             raise ConfigError(f"{path}: `{where}`: {first['msg']}.") from error
         study._check_names()
+        study = study._with_likeness()
         for arm in study.file.arms:  # now, not hours later
             study.config(Run(arm.name, 0, study.file.folds[0]), Path())
         return study
@@ -135,7 +137,7 @@ class Study:
             if isinstance(value, str) and value.startswith("@"):
                 checkpoint = Run(value[1:], run.repetition, run.fold).folder(out_dir) / LAST
                 values[key] = str(checkpoint.absolute())
-        texts = [f"{key}={json.dumps(value)}" for key, value in values.items()]
+        texts = [f"{key}={_to_toml(value)}" for key, value in values.items()]
         config = load_config(self.path.parent / self.file.base, texts)
         sets = tuple(
             s if s.split is None else s.model_copy(update={"test_fold": run.fold})
@@ -151,6 +153,21 @@ class Study:
     def _overrides(self, run: Run) -> Overrides:
         seed = {"train.seed": run.repetition}
         return self.file.overrides | self.arm(run.arm).overrides | seed
+
+    def _with_likeness(self) -> Study:
+        """Return the study with every arm's overrides complete."""
+        arms: dict[str, Arm] = {}
+        for arm in self.file.arms:
+            if arm.like is not None:
+                if arm.like not in arms:
+                    raise ConfigError(
+                        f"{self.path}: `like` of the arm {arm.name!r} should name an arm before "
+                        f"it. Found {arm.like!r}."
+                    )
+                whole = arms[arm.like].overrides | arm.overrides
+                arm = arm.model_copy(update={"like": None, "overrides": whole})
+            arms[arm.name] = arm
+        return Study(self.path, self.file.model_copy(update={"arms": tuple(arms.values())}))
 
     def _check_names(self) -> None:
         names = [arm.name for arm in self.file.arms]
@@ -169,3 +186,12 @@ class Study:
                 f"{self.path}: comparisons should be of arms, {names}. "
                 f"Found {sorted(asked - set(names))}."
             )
+
+
+def _to_toml(value: Any) -> str:
+    """Return a value of a TOML file as it would stand there, on one line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_to_toml(v)}" for key, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_to_toml, value)) + "]"
+    return json.dumps(value)

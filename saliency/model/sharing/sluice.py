@@ -60,7 +60,7 @@ class Sluice(StitchedEncoders):
         tasks, batch, channels, *size = features.shape
         parts = features.view(tasks, batch, self.subspaces, -1, *size)
         parts = parts.transpose(1, 2).flatten(0, 1)  # (T G, B, C / G, h, w)
-        mixed = torch.tensordot(self.alphas[stage].to(parts.dtype), parts, dims=1)
+        mixed: Tensor = torch.tensordot(self.alphas[stage].to(parts.dtype), parts, dims=1)
         mixed = mixed.view(tasks, self.subspaces, batch, -1, *size).transpose(1, 2)
         return mixed.reshape(tasks, batch, channels, *size)
 
