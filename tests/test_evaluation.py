@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from saliency.attributes import AttributeEstimate
 from saliency.datasets import DrawnDataset
 from saliency.errors import ImageDecodeError
 from saliency.evaluation import CenterBiasPredictor, evaluate
@@ -214,3 +215,43 @@ def test_an_empty_set_has_no_metrics():
     result = evaluate(Oracle(Samples()), Samples())
     assert result.images == 0
     assert result.measures == {}
+
+
+class Told:
+    """Says of photo number i (all its pixels) what stands at i."""
+
+    def __init__(self, *estimates):
+        self.estimates = estimates
+
+    def predict_many(self, images, batch_size):
+        for image in images:
+            estimates = self.estimates[int(image[0, 0, 0])]
+            yield Prediction(image.shape[:2], None, None, None, None, estimates)
+
+
+def told(mood, kind):
+    shares = {"a": float(kind == "a"), "b": float(kind == "b")}
+    return (
+        AttributeEstimate("mood", mood),
+        AttributeEstimate("kind", label=kind, probabilities=shares),
+    )
+
+
+def labelled(number, *attributes):
+    image = np.full((*SIZE, 3), number, np.uint8)
+    return Sample(image, "samples", f"{number}.jpg", attributes=attributes)
+
+
+def test_attributes_are_measured_where_they_are_known():
+    nan = float("nan")
+    samples = Samples(labelled(0, 0.1, 0), labelled(1, 0.5, 1), labelled(2, 0.3, nan))
+    predictor = Told(told(2, "a"), told(9, "a"), told(5, "b"))
+    measures = evaluate(predictor, samples, full=False).measures
+    assert measures["mood SRCC"].value == pytest.approx(1)
+    assert measures["kind accuracy"].value == 0.5
+
+
+def test_labels_that_the_network_knows_nothing_of_are_left_out():
+    samples = Samples(*(labelled(i, float("nan"), float("nan")) for i in range(3)))
+    predictor = Told(*(told(i, "a") for i in range(3)))
+    assert evaluate(predictor, samples, full=False).measures == {}

@@ -61,6 +61,17 @@ about = "starts from the other task's encoder"
 "model.guidance" = false
 "model.encoder_start" = "@aesthetics_only"
 
+[[arms]]
+name = "three_tasks"
+about = "an attribute beside the two"
+overrides = { "data.attributes" = [{ name = "shapes", classes = ["1", "2", "3"] }] }
+
+[[arms]]
+name = "three_stitched"
+about = "the same, an encoder a task"
+like = "three_tasks"
+overrides = { "sharing.name" = "cross_stitch" }
+
 [[comparisons]]
 question = "Does the aesthetic task help?"
 arm = "guided"
@@ -88,7 +99,7 @@ warmup_steps = 1
 
 
 def write_study(folder: Path) -> Path:
-    """Write a study of nine arms with everything that an arm can change."""
+    """Write a study of arms with everything that an arm can change."""
     (folder / "recipe.toml").write_text(RECIPE)
     path = folder / "study.toml"
     path.write_text(STUDY)

@@ -7,6 +7,8 @@ from saliency.experiments.ablation.compare import (
     Answer,
     Estimate,
     compare,
+    metrics_of,
+    pareto_front,
     point,
     summarize,
     verdict,
@@ -129,3 +131,32 @@ def test_an_interval_decides_the_word(metric, low, high, word):
 
 def test_an_answer_without_results_says_so():
     assert Answer("Better?", "one", "other", {}).in_words() == "not measured yet"
+
+
+def told(pairs, metric="mood SRCC"):
+    """Return a result with predictions and labels of an attribute alone."""
+    images = [f"{i}.jpg" for i in range(len(pairs))]
+    measures = SetMeasures(
+        images=images, attributes={metric: [list(c) for c in zip(*pairs, strict=True)]}
+    )
+    return RunResult("one", 0, 1, {"set": measures}, {}, {}, 1.0, 10, "c", {})
+
+
+def test_an_attribute_on_a_scale_is_ranked_where_it_is_known():
+    run = told([(0.1, 0.2), (0.5, float("nan")), (0.4, 0.3), (0.9, 0.8)])
+    assert metrics_of([run]) == ["mood SRCC"]
+    assert point(run, "mood SRCC") == pytest.approx(1)
+
+
+def test_an_attribute_with_classes_is_right_or_wrong():
+    run = told([(1, 1), (0, 1), (2, 2), (0, 0)], "kind accuracy")
+    assert point(run, "kind accuracy") == 0.75
+
+
+def test_only_metrics_of_all_runs_are_compared():
+    assert metrics_of([told([(1, 1)]), run("one", 0, noisy(0, 0.8))]) == []
+
+
+def test_the_front_is_what_nothing_beats():
+    points = {"a": (1.0, 0.0), "b": (0.0, 1.0), "c": (0.5, 0.5), "d": (0.4, 0.5), "e": (1.0, 0.0)}
+    assert pareto_front(points) == ["a", "b", "c", "e"]

@@ -1,6 +1,7 @@
 """A page with what was found, also where little was."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_the_page_answers_the_question(study_path, results, tmp_path):
 
 
 def test_the_page_says_how_much_is_finished(study_path, results, tmp_path):
-    assert "6 of 18 runs are finished" in page_of(Study.load(study_path), results, tmp_path)
+    assert "6 of 22 runs are finished" in page_of(Study.load(study_path), results, tmp_path)
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(study_path, results, tmp_path):
@@ -62,3 +63,21 @@ def test_findings_are_json(study_path, results, tmp_path):
     found = json.loads((tmp_path / "results.json").read_text())
     assert [arm["name"] for arm in found["arms"]] == ["saliency_only", "guided"]
     assert found["answers"][0]["differences"]["CC"]["value"] == pytest.approx(0.05)
+
+
+def test_arms_of_different_cost_are_drawn_against_it(study_path, results, tmp_path):
+    def page(flops):
+        costly = [replace(r, flops=flops[r.arm], steps=10) for r in results]
+        return page_of(Study.load(study_path), costly, tmp_path)
+
+    both = page({"saliency_only": 10**9, "guided": 3 * 10**9})
+    assert "Saliency against cost" in both
+    assert "<td>3.00</td><td>3.00</td>" in both  # GFLOP, and training relative to the first arm
+    assert "against cost" not in page({"saliency_only": 10**9, "guided": 10**9})
+
+
+def test_what_a_scheme_learned_is_shown(study_path, results, tmp_path):
+    learned = {"stitches": [[0.91234, 0.1], [0.1, 0.9]]}
+    page = page_of(Study.load(study_path), [replace(r, learned=learned) for r in results], tmp_path)
+    assert "[0.912, 0.1]" in page
+    assert "What was learned" not in page_of(Study.load(study_path), results, tmp_path)

@@ -95,3 +95,17 @@ def test_an_unknown_arm_is_refused_with_the_known_ones(study_path):
 def test_the_studies_in_the_repository_are_whole(name):
     path = Path(__file__).parents[3] / f"data/recipes/studies/{name}.toml"
     assert Study.load(path).file.comparisons
+
+
+def test_an_arm_like_another_has_its_values_and_its_own(study_path):
+    config = Study.load(study_path).config(Run("three_stitched", 0, 1), Path("out"))
+    assert config.sharing.name == "cross_stitch"
+    assert [a.classes for a in config.data.attributes] == [("1", "2", "3")]
+
+
+def test_an_arm_is_like_one_before_it(study_path):
+    study_path.write_text(
+        study_path.read_text().replace('"three_tasks"\noverrides', '"x"\noverrides')
+    )
+    with pytest.raises(ConfigError, match=r"`like` of the arm 'three_stitched'.*Found 'x'"):
+        Study.load(study_path)
