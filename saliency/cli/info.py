@@ -37,6 +37,7 @@ def info(
             "architecture": dataclasses.asdict(network.architecture),
             "preprocessing": dataclasses.asdict(checkpoint.preprocessing),
             "card": dataclasses.asdict(card),
+            "learned_about_tasks": network.sharing.describe(),
         }
         print(json.dumps(everything, indent=2))
         return
@@ -45,10 +46,9 @@ def info(
         "sha256": sha256,
         "version": card.version,
         "encoder": network.architecture.encoder,
-        "heads": ", ".join(
-            name for name in ("saliency", "aesthetics") if getattr(network.architecture, name)
-        ),
+        "heads": ", ".join(network.architecture.tasks),
         "guidance": "aesthetics guides saliency" if network.architecture.guidance else "none",
+        "sharing": network.architecture.sharing,
         "parameters": f"{parameters / 1e6:.2f} million",
         "input": f"{checkpoint.preprocessing.height}x{checkpoint.preprocessing.width} pixels "
         "(portrait photos: the other way round)",
@@ -61,6 +61,8 @@ def info(
     }
     for name, text in lines.items():
         stdout.print(f"{name:11} {text}", highlight=False, markup=False, soft_wrap=True)
+    for name, learned in network.sharing.describe().items():
+        stdout.print(f"{name:11} {learned}", highlight=False, markup=False, soft_wrap=True)
     for name, metrics in card.metrics.items():
         values = "  ".join(f"{metric} {value:.3f}" for metric, value in metrics.items())
         stdout.print(f"{'on ' + name:11} {values}", highlight=False, markup=False, soft_wrap=True)
