@@ -12,6 +12,28 @@ SIZE_MULTIPLE = 32
 """Encoders halve their input five times."""
 
 
+def check_size(height: int, width: int) -> None:
+    """Refuse a size that no encoder takes as a landscape input.
+
+    Raises:
+        ConfigError: A side is no multiple of 32, or the input is upright.
+    """
+    for side in (height, width):
+        if side <= 0 or side % SIZE_MULTIPLE:
+            nearest = tuple(
+                max(1, round(s / SIZE_MULTIPLE)) * SIZE_MULTIPLE for s in (height, width)
+            )
+            raise ConfigError(
+                f"`size` should be two multiples of {SIZE_MULTIPLE}. "
+                f"Found ({height}, {width}); nearest is {nearest}."
+            )
+    if height > width:
+        raise ConfigError(
+            "`size` is (height, width) of a landscape input, so height <= width. "
+            f"Found ({height}, {width})."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
     """Resize to the network's size and normalise as the encoder expects.
@@ -32,21 +54,7 @@ class Preprocessing:
     std: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        for side in (self.height, self.width):
-            if side <= 0 or side % SIZE_MULTIPLE:
-                nearest = tuple(
-                    max(1, round(s / SIZE_MULTIPLE)) * SIZE_MULTIPLE
-                    for s in (self.height, self.width)
-                )
-                raise ConfigError(
-                    f"`size` should be two multiples of {SIZE_MULTIPLE}. "
-                    f"Found ({self.height}, {self.width}); nearest is {nearest}."
-                )
-        if self.height > self.width:
-            raise ConfigError(
-                "`size` is (height, width) of a landscape input, so height <= width. "
-                f"Found ({self.height}, {self.width})."
-            )
+        check_size(self.height, self.width)
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """Return the (h, w) that a photo of `image_size` (height, width) is resized to."""

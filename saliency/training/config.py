@@ -21,6 +21,7 @@ from saliency.errors import ConfigError
 from saliency.model import Architecture
 from saliency.model.network import GuidanceForm
 from saliency.model.sharing import SharingName
+from saliency.preprocessing import check_size
 
 WeightingName = Literal[
     "fixed",
@@ -114,6 +115,14 @@ class DataConfig(Section):
     color: bool = True  # vary the colours of images without ratings
     workers: int = Field(0, ge=0)  # loader processes
     attributes: tuple[AttributeConfig, ...] = ()  # tasks beside saliency and aesthetics
+
+    @model_validator(mode="after")
+    def _size_fits(self) -> DataConfig:
+        try:
+            check_size(self.height, self.width)  # now, not when a study of many runs gets there
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
 
     def attribute_columns(self) -> dict[str, Attribute]:
         """Return the column that holds each attribute's labels."""

@@ -199,3 +199,10 @@ def test_checkpoints_in_a_recipe_are_beside_it(recipe):
     config = load_config(recipe, overrides)
     assert config.data.sets[1].teacher == recipe.parent / "t.safetensors"
     assert config.model.encoder_start == Path("/runs/s.safetensors")
+
+
+@pytest.mark.parametrize("size", [("96", "144"), ("128", "96")])
+def test_a_size_that_no_encoder_takes_is_refused_at_once(recipe, size):
+    height, width = size
+    with pytest.raises(ConfigError, match=rf"`data`.*Found \({height}, {width}\)"):
+        load_config(recipe, [f"data.height={height}", f"data.width={width}"])
