@@ -41,7 +41,6 @@ from service.problems import Problem, describe, to_problem
 from service.schemas import (
     BatchBody,
     BatchItem,
-    Computation,
     CropBody,
     CropsBody,
     FocalPointBody,
@@ -83,9 +82,10 @@ class Service:
         self.settings = settings
         predictor = inference.predictor
         card = predictor.card
+        self._name = ModelName(name="aesthetic-saliency", version=card.version)
         self.model = ModelBody(
-            name="aesthetic-saliency",
-            version=card.version,
+            name=self._name.name,
+            version=self._name.version,
             sha256=sha256,
             license=card.license,
             commit=card.commit,
@@ -146,11 +146,11 @@ class Service:
 
     def computation(self, timing: Timing) -> dict[str, Any]:
         """Return the fields of `Computation`."""
-        return Computation(
-            model=ModelName(name=self.model.name, version=self.model.version),
-            device=self.model.device,
-            timings=Timings(**timing.to_ms()),
-        ).model_dump()
+        return {
+            "model": self._name,
+            "device": self.model.device,
+            "timings": Timings(**timing.to_ms()),
+        }
 
 
 def build_api(service: Service, gate: Callable[[Request], Coroutine[Any, Any, None]]) -> APIRouter:

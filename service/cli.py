@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
-from saliency.allocator import keep_freed_memory
 from saliency.errors import SaliencyError
-from saliency.predictor import Predictor
 from service.app import create_app
+from service.loading import load_predictor
 from service.security import new_key
 from service.settings import load_settings
 from service.telemetry import configure_logging
@@ -53,25 +51,15 @@ def serve(
         return
     settings = load_settings(host=host, port=port, weights=weights, device=device)
     configure_logging(settings.log_format)
-    # Damaged EXIF says nothing against a photo's pixels, and many photos have some.
-    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    # Activations are smaller than this, whole photos larger, and so are the 16 MiB blocks that
-    # Pillow decodes into: kept, they would add up to gigabytes.
-    keep_freed_memory(up_to_bytes=15 * 2**20)
     # uvicorn stops gracefully, then raises the signal again: to stop when asked is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    predictor = Predictor.load(
-        settings.weights,
-        settings.device,
-        settings.precision,
-        settings.backend,
-        threads=settings.threads if settings.batch_size <= 1 else None,
-    )
     uvicorn.run(
-        create_app(settings, predictor),
+        create_app(settings, load_predictor(settings)),
         host=settings.host,
         port=settings.port,
-        http="h11",  # uvicorn would take httptools where it is installed: heads without a limit
+        # uvicorn would take httptools where it is installed: faster, but it reads heads without a
+        # limit, and loses the photo of a client that offers HTTP/2 (adr 0016).
+        http="h11",
         ws="none",
         log_config=None,
         access_log=False,

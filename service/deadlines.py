@@ -21,17 +21,21 @@ async def while_wanted(request: Request, work: Coroutine[Any, Any, R]) -> R:
     Raises:
         ClientDisconnect: The client has gone.
     """
-    task = asyncio.create_task(work)
-    gone = asyncio.create_task(_until_gone(request))
+
+    async def watch() -> None:
+        await _until_gone(request)
+        scope.reschedule(0)  # a time that has passed: the work is cancelled, and nothing around it
+
+    watching = asyncio.create_task(watch())
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        async with asyncio.timeout(None) as scope:
+            return await work
+    except TimeoutError:
+        if scope.expired():
+            raise ClientDisconnect from None
+        raise
     finally:
-        for each in (task, gone):
-            each.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
+        watching.cancel()
 
 
 async def _until_gone(request: Request) -> None:

@@ -7,7 +7,6 @@ is built from, and its machine may have another environment.
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,9 +16,8 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from saliency.allocator import keep_freed_memory
-from saliency.predictor import Predictor
 from service.app import create_app
+from service.loading import load_predictor
 from service.problems import Problem
 from service.settings import Settings
 from service.telemetry import REQUEST_ID
@@ -29,16 +27,7 @@ def to_builder(settings: Settings) -> Callable[[], FastAPI]:
     """Return a function that makes the application with these settings, wherever it is called."""
 
     def build() -> FastAPI:
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # as saliency-serve
-        keep_freed_memory(up_to_bytes=15 * 2**20)
-        predictor = Predictor.load(
-            settings.weights,
-            settings.device,
-            settings.precision,
-            settings.backend,
-            threads=settings.threads if settings.batch_size <= 1 else None,
-        )
-        app = create_app(settings, predictor)
+        app = create_app(settings, load_predictor(settings))
         app.add_middleware(LeaveIdToRay)
         _start_warm(app)
         return app

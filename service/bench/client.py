@@ -1,4 +1,4 @@
-"""A load generator that costs little: many keep-alive connections on bare asyncio streams.
+"""A load generator that costs little: many keep-alive connections, each a bare asyncio protocol.
 
 It shares the machine with the service it measures, so a comfortable client would count twice.
 """
@@ -15,36 +15,95 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from tempfile import TemporaryFile
+from typing import cast
 from urllib.parse import urlsplit
 
 START_S = 120
+END_OF_HEAD = b"\r\n\r\n"
+CONTENT_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 async def drive(
     url: str, requests: Sequence[bytes], clients: int, keep_going: Callable[[], bool]
 ) -> list[int]:
-    """Send `requests` round and round over `clients` connections; return the statuses."""
-    host, port = urlsplit(url).hostname, urlsplit(url).port
+    """Send `requests` round and round over `clients` connections; return the statuses.
+
+    Raises:
+        ConnectionError: A connection ended before its answer.
+    """
+    host, _, port = urlsplit(url).netloc.partition(":")
     statuses: list[int] = []
 
     async def one(first: int) -> None:
-        reader, writer = await asyncio.open_connection(host, port)
-        number = first
-        while keep_going():
-            writer.write(requests[number % len(requests)])
-            number += clients
-            head = await reader.readuntil(b"\r\n\r\n")
-            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            await reader.readexactly(int(found[1]) if found else 0)
-            statuses.append(int(head[9:12]))
-            if b"connection: close" in head.lower():
-                writer.close()
-                reader, writer = await asyncio.open_connection(host, port)
-        writer.close()
+        numbers = count(first, clients)
+
+        def next_request() -> bytes | None:
+            return requests[next(numbers) % len(requests)] if keep_going() else None
+
+        finished = False
+        while not finished:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: _Connection(next_request, statuses), host, int(port)
+            )
+            finished = await connection.over
 
     await asyncio.gather(*map(one, range(clients)))
     return statuses
+
+
+class _Connection(asyncio.Protocol):
+    """Sends a request, reads its whole answer, sends the next.
+
+    Attributes:
+        over: Once it is closed: whether there were no more requests; if not, the server closed it.
+    """
+
+    def __init__(self, next_request: Callable[[], bytes | None], statuses: list[int]) -> None:
+        self.over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._next_request = next_request
+        self._statuses = statuses
+        self._received = bytearray()
+        self._body_from = 0
+        self._ends_at = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if not self._ends_at:
+            self._body_from = self._received.find(END_OF_HEAD) + len(END_OF_HEAD)
+            if self._body_from < len(END_OF_HEAD):
+                return
+            found = CONTENT_LENGTH.search(self._received, 0, self._body_from)
+            self._ends_at = self._body_from + (int(found[1]) if found else 0)
+        if len(self._received) < self._ends_at:
+            return
+        self._statuses.append(int(self._received[9:12]))
+        if b"connection: close" in self._received[: self._body_from].lower():
+            self._end(finished=False)
+        else:
+            self._ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.over.done():
+            self.over.set_exception(error or ConnectionError("the server closed the connection"))
+
+    def _ask(self) -> None:
+        self._received.clear()
+        self._ends_at = 0
+        request = self._next_request()
+        if request is None:
+            self._end(finished=True)
+        else:
+            self._transport.write(request)
+
+    def _end(self, *, finished: bool) -> None:
+        self.over.set_result(finished)
+        self._transport.close()
 
 
 def to_request(

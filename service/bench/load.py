@@ -3,9 +3,10 @@
     python -m service.bench.load [--clients 32] [--seconds 20] [--rounds 3]
 
 The ceiling is cores / (core-seconds of one image), the sum of decode, preprocess, forward and
-render, each measured alone on one thread right before and right after the service. The service and
-a handler that calls `Predictor.predict` one request at a time take turns, so that a machine that
-speeds up or slows down does so for both.
+render, each measured alone on one thread right before and right after the service. It counts
+neither HTTP nor the load generator, which shares the cores; what those took is printed. The service
+and a handler that calls `Predictor.predict` one request at a time take turns, so that a machine
+that speeds up or slows down does so for both.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
 
 from saliency.allocator import keep_freed_memory
 from saliency.images import read_image
 from saliency.predictor import Predictor, PreparedImage, to_prediction
 from service.api import describe_prediction
 from service.bench.client import drive, running, to_request
+from service.bench.cores import CoreSeconds, read_core_seconds
 from service.bench.photos import read_photos, to_jpeg
 
 WARM_UP_S = 3.0
@@ -36,36 +41,59 @@ def main() -> None:
     options = parser.parse_args()
     images = [to_jpeg(photo) for photo in read_photos()]
     keep_freed_memory()
+    cv2.setNumThreads(1)  # the stages are measured on one thread
     requests = [to_request("/v1/predict", image, "image/jpeg") for image in images]
     cores = len(os.sched_getaffinity(0))
 
     ceilings, served, naive = [], [], []
     with (
-        running("service", "--port", "0") as (ours, _),
-        running("service.bench.one_at_a_time") as (theirs, _),
+        running("service", "--port", "0") as (our_url, our_pid),
+        running("service.bench.one_at_a_time") as (their_url, their_pid),
     ):
         for number in range(options.rounds):
             before = stage_costs(images)
-            served.append(throughput(ours, requests, options.clients, options.seconds))
+            ours = load(our_url, our_pid, requests, options.clients, options.seconds)
             after = stage_costs(images)
+            theirs = load(their_url, their_pid, requests, options.clients, options.seconds)
             costs = {stage: (before[stage] + after[stage]) / 2 for stage in before}
             ceilings.append(cores / sum(costs.values()))
-            naive.append(throughput(theirs, requests, options.clients, options.seconds))
+            served.append(ours.per_second)
+            naive.append(theirs.per_second)
             ms = ", ".join(f"{stage} {cost * 1e3:.1f}" for stage, cost in costs.items())
             print(f"round {number + 1}: core-ms an image: {ms}")
             print(
                 f"  ceiling {ceilings[-1]:.1f}/s, service {served[-1]:.1f}/s = "
-                f"{served[-1] / ceilings[-1]:.2f} of it, one at a time {naive[-1]:.1f}/s, "
-                f"service / one at a time {served[-1] / naive[-1]:.2f}",
-                flush=True,
+                f"{served[-1] / ceilings[-1]:.3f} of it, one at a time {naive[-1]:.1f}/s, "
+                f"service / one at a time {served[-1] / naive[-1]:.2f}"
             )
+            print(f"  {ours.used.describe(ours.answers)}", flush=True)
     of_ceiling = [s / c for s, c in zip(served, ceilings, strict=True)]
     gain = [s / n for s, n in zip(served, naive, strict=True)]
     print(
         f"{cores} cores, {options.clients} clients, median of {options.rounds} rounds: "
-        f"{statistics.median(of_ceiling):.2f} of the ceiling, "
+        f"{statistics.median(of_ceiling):.3f} of the ceiling, "
         f"{statistics.median(gain):.2f} times one request at a time"
     )
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a server did under load.
+
+    Attributes:
+        answers: All of status 200.
+        seconds: By the clock.
+        used: Processor time.
+    """
+
+    answers: int
+    seconds: float
+    used: CoreSeconds
+
+    @property
+    def per_second(self) -> float:
+        """Answers a second."""
+        return self.answers / self.seconds
 
 
 def stage_costs(images: list[bytes], repeats: int = 20) -> dict[str, float]:
@@ -99,25 +127,25 @@ def stage_costs(images: list[bytes], repeats: int = 20) -> dict[str, float]:
     }
 
 
-def throughput(url: str, requests: list[bytes], clients: int, seconds: float) -> float:
-    """Return answers a second, after a warm-up.
+def load(url: str, pid: int, requests: list[bytes], clients: int, seconds: float) -> Load:
+    """Ask for so many seconds, after a warm-up.
 
     Raises:
         RuntimeError: An answer was an error.
     """
 
-    def during(limit_s: float) -> tuple[list[int], float]:
-        began = time.perf_counter()
+    def during(limit_s: float) -> Load:
+        used, began = read_core_seconds(pid), time.perf_counter()
         statuses = asyncio.run(
             drive(url, requests, clients, lambda: time.perf_counter() - began < limit_s)
         )
-        return statuses, time.perf_counter() - began
+        took = time.perf_counter() - began
+        if set(statuses) != {200}:
+            raise RuntimeError(f"every answer should be 200. Found {sorted(set(statuses))}.")
+        return Load(len(statuses), took, read_core_seconds(pid).since(used))
 
     during(WARM_UP_S)
-    statuses, took = during(seconds)
-    if set(statuses) != {200}:
-        raise RuntimeError(f"every answer should be 200. Found {sorted(set(statuses))}.")
-    return len(statuses) / took
+    return during(seconds)
 
 
 if __name__ == "__main__":

@@ -75,12 +75,22 @@ def test_work_is_cancelled_with_the_call():
     assert cancelled
 
 
+def test_a_timeout_of_the_work_is_no_client_that_left():
+    async def work():
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(while_wanted(build_request(), work()))
+
+
 def test_no_task_is_left_behind():
     async def ask():
         async def work():
             return 1
 
         await while_wanted(build_request(), work())
+        await asyncio.sleep(0)  # what was cancelled ends at the loop's next turn
         return len(asyncio.all_tasks())
 
     assert asyncio.run(ask()) == 1

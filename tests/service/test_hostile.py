@@ -727,6 +727,15 @@ def test_after_a_garbled_request_the_service_goes_on(client, tiny, request_line)
     assert client.get("/healthz").status_code == 200
 
 
+def test_an_offer_of_http_2_does_not_lose_the_body(tiny, png):
+    """As `curl --http2` sends it; parsers that take every Upgrade for the end drop the photo."""
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    with connect(tiny) as sock:
+        sock.sendall(head + offer + b"Content-Length: %d\r\n\r\n" % len(png) + png)
+        assert read_answer(sock).status_code == 200
+
+
 def test_requests_in_a_pipeline_are_answered_in_order(tiny, png):
     post = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
     post += b"Content-Length: %d\r\n\r\n" % len(png) + png
