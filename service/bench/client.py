@@ -67,6 +67,7 @@ class _Connection(asyncio.Protocol):
         self._received = bytearray()
         self._body_from = 0
         self._ends_at = 0
+        self._finished: bool | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -89,8 +90,10 @@ class _Connection(asyncio.Protocol):
             self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self.over.done():
+        if self._finished is None:
             self.over.set_exception(error or ConnectionError("the server closed the connection"))
+        else:
+            self.over.set_result(self._finished)
 
     def _ask(self) -> None:
         self._received.clear()
@@ -102,7 +105,7 @@ class _Connection(asyncio.Protocol):
             self._transport.write(request)
 
     def _end(self, *, finished: bool) -> None:
-        self.over.set_result(finished)
+        self._finished = finished
         self._transport.close()
 
 
