@@ -1,6 +1,7 @@
 """Where people look in a photo and how good it looks."""
 
 from saliency.checkpoint import Card, Checkpoint, load_checkpoint, save_checkpoint
+from saliency.ensemble import Ensemble
 from saliency.errors import (
     BackendError,
     CheckpointError,
@@ -14,7 +15,7 @@ from saliency.errors import (
 )
 from saliency.images import ImageLimits, read_image
 from saliency.predictor import Predictor
-from saliency.types import Prediction
+from saliency.types import Prediction, Uncertainty
 
 __version__ = "0.2.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigError",
     "DatasetError",
     "DeviceError",
+    "Ensemble",
     "ImageDecodeError",
     "ImageError",
     "ImageLimits",
@@ -33,6 +35,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "SaliencyError",
+    "Uncertainty",
     "load_checkpoint",
     "read_image",
     "save_checkpoint",

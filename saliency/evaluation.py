@@ -21,21 +21,31 @@ from saliency.metrics import (
     bootstrap_interval,
     cc,
     emd,
+    error_rank,
     information_gain,
     kl_div,
     nss,
     plcc,
     pool_fixations,
+    share_within,
     sim,
     srcc,
 )
-from saliency.types import SCORES, Fixations, Prediction, Sample
+from saliency.types import SCORES, Fixations, Prediction, Sample, Uncertainty
 
 MIDDLE_SCORE = 5.5
 """Middle of 1..10 (and of OASIS's 1..7), the cut of binary accuracy."""
 
 METRICS = ("NSS", "CC", "KLDiv", "SIM", "AUC", "sAUC", "IG")
 """Of maps, in the order of tables."""
+
+SCORE_METRICS = ("SRCC", "PLCC", "accuracy", "EMD")
+"""Of scores, the same."""
+
+ERROR_METRICS = ("error rank", "model rank", "in 1 std", "in 2 std")
+"""Of what is said of the scores' errors: Spearman's correlation of the errors made with
+`Uncertainty.score_error_std` and with `score_model_std`, and the share of photos whose error is at
+most one and two `score_total_std`."""
 
 MINIMUM_RATED = 2
 """Images that a correlation needs."""
@@ -133,8 +143,9 @@ def evaluate(
 
     Returns:
         Means over images for NSS, CC, KLDiv, SIM, AUC, sAUC, IG; SRCC, PLCC, accuracy and EMD
-        of scores; `NAME SRCC` of attributes on a scale and `NAME accuracy` of those with classes.
-        A metric whose labels or head are missing is left out.
+        of scores; `NAME SRCC` of attributes on a scale and `NAME accuracy` of those with classes;
+        `ERROR_METRICS` of what is said of scores' errors. A metric whose labels or head are missing
+        is left out.
     """
     columns = _Columns()
     skipped: list[str] = []
@@ -283,6 +294,7 @@ class _Columns:
     rated_groups: list[str] = field(default_factory=list)
     attributes: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     attribute_groups: dict[str, list[str]] = field(default_factory=dict)
+    uncertainties: list[Uncertainty | None] = field(default_factory=list)
 
     def add(
         self, values: dict[str, float], prediction: Prediction, sample: Sample, group: str
@@ -301,6 +313,7 @@ class _Columns:
             self.predicted.append(prediction.score_distribution)
             self.rated.append(sample.score_distribution)
             self.rated_groups.append(group)
+            self.uncertainties.append(prediction.uncertainty)
 
     def summarize(self, score_cut: float, *, with_intervals: bool) -> dict[str, Measure]:
         """Return each metric's value and interval."""
@@ -333,9 +346,27 @@ class _Columns:
                 lambda p, t: binary_accuracy(p, t, score_cut), groups, *scores
             )
             measures["EMD"] = measure(emd, groups, predicted, rated)
+            errors = scores[0] - scores[1]
+            for name, statistic, stds in self._statements():
+                measures[name] = measure(statistic, groups, errors, stds)
         for name, pairs in self.attributes.items():
             if len(pairs) >= MINIMUM_RATED:
                 told, labels = np.array(pairs, np.float64).T
                 statistic = partial(measure_attribute, name)
                 measures[name] = measure(statistic, self.attribute_groups[name], told, labels)
         return measures
+
+    def _statements(self) -> Iterator[tuple[str, Callable[..., float], NDArray[np.float64]]]:
+        """Yield name, statistic and (N,) deviations of each `ERROR_METRICS` that can be had."""
+        told = [uncertainty or Uncertainty() for uncertainty in self.uncertainties]
+        error, model, total = (
+            [getattr(uncertainty, name) for uncertainty in told]
+            for name in ("score_error_std", "score_model_std", "score_total_std")
+        )
+        columns = (error, model, total, total)
+        in_two = partial(share_within, factor=2)
+        statistics: tuple[Callable[..., float], ...]
+        statistics = (error_rank, error_rank, share_within, in_two)
+        for name, statistic, stds in zip(ERROR_METRICS, statistics, columns, strict=True):
+            if None not in stds:
+                yield name, statistic, np.array(stds, dtype=np.float64)

@@ -7,6 +7,8 @@ zero drives its log-variance to minus infinity.
 import torch
 from torch import Tensor
 
+from saliency.types import LOWEST_LOG_VARIANCE
+
 CC_EPS = 1e-8
 """Added to the product of the standard deviations, so that a flat map has CC 0."""
 
@@ -57,3 +59,23 @@ def squared_emd_loss(score_logits: Tensor, score_distribution: Tensor) -> Tensor
     """
     difference = score_logits.softmax(dim=1).cumsum(dim=1) - score_distribution.cumsum(dim=1)
     return difference.square().mean(dim=1)
+
+
+def attenuated_loss(losses: Tensor, log_variance: Tensor) -> Tensor:
+    """Return each image's loss, counting for less where the network states a larger error.
+
+    `(exp(-s) L + s - s_min) / 2`: the negative log-likelihood of a Gaussian error of variance
+    `exp(s)`, shifted so that it cannot fall below 0; smallest at s = log L.
+
+    Args:
+        losses: (B,) squared errors.
+        log_variance: (B,) s, at least `s_min`.
+
+    Returns:
+        (B,) values in [0, inf).
+
+    Source:
+        Kendall, Gal, "What uncertainties do we need in Bayesian deep learning for computer
+        vision?" (2017), equation 8.
+    """
+    return (torch.exp(-log_variance) * losses + log_variance - LOWEST_LOG_VARIANCE) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -23,7 +24,7 @@ from saliency.devices import Device, count_cores, find_device
 from saliency.images import DEFAULT_LIMITS, ImageLimits, ImageSource, read_reduced
 from saliency.sizes import fit_within
 from saliency.threads import map_ahead, split_groups
-from saliency.types import SCORES, Prediction
+from saliency.types import SCORES, Prediction, Uncertainty
 
 if TYPE_CHECKING:
     import torch
@@ -112,6 +113,7 @@ class Predictor:
         precision: Precision = "float32",
         backend: BackendName = "auto",
         threads: int | None = None,
+        dropout_samples: int = 0,
     ) -> Predictor:
         """Load a checkpoint.
 
@@ -125,15 +127,19 @@ class Predictor:
                 `auto`, the fastest of those that are installed and can.
             threads: On a CPU: how many threads will call `infer` at once, each computing on one
                 core; None: one call at a time, on all cores.
+            dropout_samples: How many times to read the score with features dropped at random, the
+                same ones for every photo, for `Uncertainty.score_model_std`; 16 is plenty. Needs
+                PyTorch and a network that was trained with dropout.
 
         Raises:
             BackendError: The backend is not installed, or does not go with the rest.
             CheckpointError: The file is missing, damaged or foreign.
+            ConfigError: Features should be dropped, and the network was trained without dropout.
             DeviceError: The device is unknown or absent.
         """
         found = find_device(device)  # before the slower loading
         path = released_weights() if weights is None else Path(weights)
-        opened = open_backend(backend, path, found, precision, threads)
+        opened = open_backend(backend, path, found, precision, threads, dropout_samples)
         return cls(read_header(path), str(found), backend=opened)
 
     @property
@@ -289,18 +295,41 @@ def to_prediction(
         score = float(probabilities @ SCORES)
         score_std = float(np.sqrt(probabilities @ (SCORES - score) ** 2))
         distribution = probabilities.astype(np.float32)
+    errors = output.attribute_log_variances or (None,) * len(output.attributes)
     estimates = tuple(
-        _to_estimate(attribute, values[index])
-        for attribute, values in zip(attributes, output.attributes, strict=True)
+        _to_estimate(attribute, values[index], None if error is None else error[index])
+        for attribute, values, error in zip(attributes, output.attributes, errors, strict=True)
     )
-    return Prediction(image_size, density, score, score_std, distribution, estimates)
+    uncertainty = _to_uncertainty(output, index)
+    return Prediction(image_size, density, score, score_std, distribution, estimates, uncertainty)
 
 
-def _to_estimate(attribute: Attribute, output: NDArray[np.float32]) -> AttributeEstimate:
+def _to_uncertainty(output: NetworkOutput, index: int) -> Uncertainty | None:
+    """Return what the network's output says of how far to trust it; None if nothing."""
+    error = output.score_log_variance
+    samples = output.sampled_score_logits
+    if error is None and samples is None:
+        return None
+    scores = [] if samples is None else [_softmax(logits) @ SCORES for logits in samples[index]]
+    return Uncertainty(
+        score_error_std=None if error is None else _to_std(error[index]),
+        score_model_std=None if samples is None else float(np.std(scores)),
+    )
+
+
+def _to_std(log_variance: np.float32) -> float:
+    return math.exp(float(log_variance) / 2)
+
+
+def _to_estimate(
+    attribute: Attribute, output: NDArray[np.float32], log_variance: np.float32 | None
+) -> AttributeEstimate:
     """Return what the network's number, or its (classes,) logits, say of an attribute."""
     if not attribute.classes:
         label = min(max(float(output), 0.0), 1.0)  # a linear read-out may leave the scale
-        return AttributeEstimate(attribute.name, attribute.to_value(label))
+        scale = attribute.high - attribute.low
+        std = None if log_variance is None else scale * _to_std(log_variance)
+        return AttributeEstimate(attribute.name, attribute.to_value(label), std)
     shares = _softmax(output)
     return AttributeEstimate(
         attribute.name,

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from saliency.attributes import Attribute
-from saliency.losses import saliency_loss, squared_emd_loss
-from saliency.types import Batch, Output
+from saliency.losses import attenuated_loss, saliency_loss, squared_emd_loss
+from saliency.types import LOWEST_LOG_VARIANCE, SCORES, TOP_LOG_VARIANCE, Batch, Output
 
 Likelihood = Literal["regression", "classification"]
 """Which of the two uncertainty forms of Kendall et al. the loss stands for."""
@@ -87,15 +87,37 @@ class AestheticTask:
         return squared_emd_loss(output.score_logits, batch.score_distribution)
 
 
+def score_error_losses(output: Output, batch: Batch) -> Tensor:
+    """Return (B,) losses >= 0 of what is stated of the mean score's error, in points.
+
+    Their gradient reaches what states the error alone, so they belong to no task and have no
+    weight; rows without ratings hold anything finite.
+    """
+    if output.score_log_variance is None or output.score_logits is None:
+        raise ValueError("`output` should hold a score_log_variance. Found a network without it.")
+    scores = torch.from_numpy(SCORES).to(output.score_logits)
+    shares = output.score_logits.detach().float().softmax(dim=1)
+    off = (shares - batch.score_distribution) @ scores.float()
+    return attenuated_loss(off.square(), output.score_log_variance)
+
+
 class AttributeTask:
     """Predict an attribute of the whole photo: squared error on a scale, cross-entropy of classes.
 
     The first is the regression form of uncertainty weighting, the second the classification form.
+    Where the network states its errors, squared errors are attenuated by them.
     """
 
-    def __init__(self, number: int, attribute: Attribute) -> None:
-        """Be the task of the attribute that stands at `number` in batches and outputs."""
+    def __init__(self, number: int, attribute: Attribute, *, heteroscedastic: bool = False) -> None:
+        """Be the task of the attribute that stands at `number` in batches and outputs.
+
+        Args:
+            number: Counted from 0.
+            attribute: What is told.
+            heteroscedastic: Whether the network states its errors.
+        """
         self._number = number
+        self._states_error = heteroscedastic and not attribute.classes
         self._classes = len(attribute.classes)
         self.name = attribute.name
         self.likelihood: Likelihood = "classification" if attribute.classes else "regression"
@@ -120,8 +142,20 @@ class AttributeTask:
         counts = torch.bincount(known.long(), minlength=self._classes)
         return (counts / counts.sum()).clamp(min=1e-12).log()
 
+    def constant_log_variance(self, labels: Tensor) -> Tensor | None:
+        """Return the best statement of that constant's error; None where none is made.
+
+        Args:
+            labels: As for `constant`.
+        """
+        if not self._states_error:
+            return None
+        known = labels[:, self._number]
+        variance = known[~known.isnan()].var(correction=0)
+        return variance.clamp(min=1e-12).log().clamp(LOWEST_LOG_VARIANCE, TOP_LOG_VARIANCE)
+
     def losses(self, output: Output, batch: Batch) -> Tensor:
-        """Return (B,) squared errors on 0..1, or cross-entropies in nats."""
+        """Return (B,) squared errors on 0..1, attenuated or not, or cross-entropies in nats."""
         if len(output.attributes) <= self._number:
             raise ValueError(
                 f"`output` should hold the attribute {self.name!r}. Found "
@@ -131,7 +165,17 @@ class AttributeTask:
         labels = batch.attributes[:, self._number].nan_to_num()
         if self._classes:
             return F.cross_entropy(predicted, labels.long(), reduction="none")
-        return (predicted - labels).square()
+        squared = (predicted - labels).square()
+        if not self._states_error:
+            return squared
+        errors = output.attribute_log_variances
+        log_variance = errors[self._number] if len(errors) > self._number else None
+        if log_variance is None:
+            raise ValueError(
+                f"`output` should state the error of the attribute {self.name!r}. Found a network "
+                "without heteroscedastic."
+            )
+        return attenuated_loss(squared, log_variance)
 
 
 def count_labels(tasks: Sequence[Task], batches: Sequence[Batch]) -> Tensor:

@@ -7,6 +7,7 @@ top-left corner.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,10 @@ SCORE_BINS = 10
 
 SCORES = np.arange(1, SCORE_BINS + 1, dtype=np.float64)
 """(K,) the score that each bin stands for."""
+
+LOWEST_LOG_VARIANCE, TOP_LOG_VARIANCE = -8.0, 4.0
+"""Bounds of the logarithm of a stated squared error: deviations of .018 and 7.4, of points of score
+or of an attribute's scale 0..1."""
 
 
 class Fixations(NamedTuple):
@@ -114,6 +119,10 @@ class Output(NamedTuple):
         features: (B, C, h', w') each, the trained encoder stages as the heads alone read them, so
             that gradients here stop short of the encoder; training only.
         attributes: A outputs, (B,) of a scale and (B, classes) logits of classes.
+        score_log_variance: (B,) logarithm of the expected squared error of the mean score, in
+            points; None unless the network states its errors.
+        attribute_log_variances: A of the same, None for classes, of scales 0..1; empty unless the
+            network states its errors.
     """
 
     log_density: Tensor | None
@@ -122,6 +131,31 @@ class Output(NamedTuple):
     aesthetic_features: Tensor | None = None
     features: tuple[Tensor, ...] = ()
     attributes: tuple[Tensor, ...] = ()
+    score_log_variance: Tensor | None = None
+    attribute_log_variances: tuple[Tensor | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How far a prediction can be trusted; what nobody asked for, or no network says, is None.
+
+    Attributes:
+        score_error_std: How far off the score may be, in points, as the network states it
+            (`model.heteroscedastic`): raters differ and photos are hard.
+        score_model_std: Standard deviation of the score, in points, over networks that could as
+            well have been learned: members of an ensemble, or samples of dropout.
+        map_disagreement: Of the maps of an ensemble, 0 (the same) to 1 (nothing in common).
+    """
+
+    score_error_std: float | None = None
+    score_model_std: float | None = None
+    map_disagreement: float | None = None
+
+    @property
+    def score_total_std(self) -> float | None:
+        """How far off the score may be for both reasons, in points; None if neither is known."""
+        known = [s for s in (self.score_error_std, self.score_model_std) if s is not None]
+        return math.hypot(*known) if known else None
 
 
 @dataclass(frozen=True)
@@ -136,6 +170,7 @@ class Prediction:
         score_std: Standard deviation of the score distribution: how much raters would differ.
         score_distribution: (K,) float32, sums to 1: the votes expected for 1..10.
         attributes: What else it tells of the photo, in the order of the network's attributes.
+        uncertainty: How far it can be trusted; None where nothing is said of that.
     """
 
     image_size: tuple[int, int]
@@ -144,6 +179,7 @@ class Prediction:
     score_std: float | None
     score_distribution: NDArray[np.float32] | None
     attributes: tuple[AttributeEstimate, ...] = ()
+    uncertainty: Uncertainty | None = None
 
     @cached_property
     def density(self) -> NDArray[np.float32] | None:

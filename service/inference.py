@@ -242,13 +242,7 @@ class Inference:
         output = self.predictor.infer(batch)
         self._observe("forward", time.perf_counter() - began)
         self._metrics.batch_sizes.observe(len(batch))
-        return [
-            NetworkOutput(
-                None if output.log_density is None else output.log_density[i : i + 1],
-                None if output.score_logits is None else output.score_logits[i : i + 1],
-            )
-            for i in range(len(batch))
-        ]
+        return [output.row(i) for i in range(len(batch))]
 
     def _warm_up(self) -> None:
         """Compute both orientations at the usual batch sizes: first calls choose kernels."""

@@ -1,12 +1,15 @@
 """Losses are 0 at the target, never below, and agree with the metrics they stand for."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from saliency.losses import saliency_loss, squared_emd_loss
+from saliency.losses import attenuated_loss, saliency_loss, squared_emd_loss
 from saliency.metrics import cc, kl_div
+from saliency.types import LOWEST_LOG_VARIANCE, TOP_LOG_VARIANCE
 
 SIZE = (12, 16)
 
@@ -148,3 +151,38 @@ def test_each_image_has_its_own_value(loss):
         together = squared_emd_loss(values, targets)
         alone = [squared_emd_loss(v[None], t[None]) for v, t in zip(values, targets, strict=True)]
     torch.testing.assert_close(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_attenuated_loss_is_never_negative(seed):
+    random = torch.Generator().manual_seed(seed)
+    losses = 10 ** (60 * torch.rand(1000, generator=random) - 40)
+    span = TOP_LOG_VARIANCE - LOWEST_LOG_VARIANCE
+    log_variance = LOWEST_LOG_VARIANCE + span * torch.rand(1000, generator=random)
+    found = attenuated_loss(losses, log_variance)
+    assert (found >= 0).all()
+    assert found.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", [0.0, 1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("log_variance", [LOWEST_LOG_VARIANCE, 0.0, TOP_LOG_VARIANCE])
+def test_so_it_is_at_the_ends(loss, log_variance):
+    found = attenuated_loss(torch.tensor([loss]), torch.tensor([log_variance]))
+    assert found >= 0
+    assert found.isfinite()
+
+
+@pytest.mark.parametrize("loss", [0.001, 0.3, 20.0])
+def test_an_attenuated_loss_is_smallest_at_the_logarithm_of_the_loss(loss):
+    log_variance = torch.linspace(LOWEST_LOG_VARIANCE, TOP_LOG_VARIANCE, 12001)
+    found = attenuated_loss(torch.full_like(log_variance, loss), log_variance)
+    assert float(log_variance[found.argmin()]) == pytest.approx(math.log(loss), abs=0.02)
+    assert float(found.min()) == pytest.approx(
+        (1 + math.log(loss) - LOWEST_LOG_VARIANCE) / 2, abs=1e-4
+    )
+
+
+def test_where_a_larger_error_is_stated_a_loss_counts_for_less():
+    losses = torch.tensor([0.5, 0.5], requires_grad=True)
+    attenuated_loss(losses, torch.tensor([-1.0, 2.0])).sum().backward()
+    assert losses.grad.tolist() == pytest.approx([math.exp(1) / 2, math.exp(-2) / 2])

@@ -10,10 +10,17 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from saliency.attributes import Attribute
 from saliency.backends import NetworkOutput
 from saliency.checkpoint import Card, Checkpoint, save_checkpoint
 from saliency.devices import count_cores
-from saliency.errors import CheckpointError, DeviceError, ImageError
+from saliency.errors import (
+    BackendError,
+    CheckpointError,
+    ConfigError,
+    DeviceError,
+    ImageError,
+)
 from saliency.images import read_image
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.predictor import Predictor, to_prediction
@@ -296,3 +303,111 @@ def test_an_unknown_device_is_an_error():
 def test_an_absent_gpu_is_an_error_before_anything_is_loaded(tmp_path):
     with pytest.raises(DeviceError, match="use --device cpu"):
         Predictor.load(tmp_path / "absent.safetensors", device="cuda")
+
+
+STATING = replace(
+    ARCHITECTURE,
+    attributes=(Attribute("mood", 1, 7), Attribute("kind", classes=("a", "b"))),
+    heteroscedastic=True,
+    dropout=0.2,
+)
+
+
+def test_a_stated_error_is_in_points_and_on_the_attributes_scale():
+    checkpoint = build(STATING)
+    checkpoint.network.aesthetics.error.start(0.25)
+    checkpoint.network.attributes[0].error.start(0.01)
+    prediction = Predictor(checkpoint, "cpu").predict(photo(60, 80))
+    assert prediction.uncertainty.score_error_std == pytest.approx(0.5, rel=1e-3)
+    assert prediction.uncertainty.score_model_std is None
+    assert prediction.uncertainty.map_disagreement is None
+    mood, kind = prediction.attributes
+    assert mood.std == pytest.approx(0.6, rel=1e-3)
+    assert kind.std is None
+
+
+def test_stated_errors_differ_by_photo_and_not_by_batch():
+    checkpoint = build(STATING)
+    torch.nn.init.normal_(checkpoint.network.aesthetics.error.weight)
+    predictor = Predictor(checkpoint, "cpu")
+    together = [p.uncertainty.score_error_std for p in predictor.predict_many(photos(), 7)]
+    alone = [predictor.predict(image).uncertainty.score_error_std for image in photos()]
+    assert together == pytest.approx(alone, rel=1e-4)
+    assert len(set(alone)) == len(alone)
+
+
+def test_a_network_that_states_nothing_has_no_uncertainty(predictor):
+    assert predictor.predict(photo(60, 80)).uncertainty is None
+
+
+def test_a_checkpoint_keeps_what_states_errors(tmp_path):
+    checkpoint = build(STATING)
+    checkpoint.network.aesthetics.error.start(0.25)
+    save_checkpoint(tmp_path / "stating", checkpoint)
+    found = Predictor.load(tmp_path / "stating", "cpu").predict(photo(60, 80))
+    assert found.uncertainty.score_error_std == pytest.approx(0.5, rel=2e-3)  # float16
+
+
+class TestDropoutSamples:
+    @pytest.fixture(scope="class")
+    def weights(self, tmp_path_factory):
+        path = tmp_path_factory.mktemp("dropped") / "own.safetensors"
+        save_checkpoint(path, build(STATING))
+        return path
+
+    def test_they_spread_and_leave_everything_else_as_it_is(self, weights):
+        plain = Predictor.load(weights, "cpu").predict(photo(60, 80))
+        sampled = Predictor.load(weights, "cpu", dropout_samples=16).predict(photo(60, 80))
+        assert sampled.uncertainty.score_model_std > 0.001
+        assert sampled.uncertainty.score_error_std == plain.uncertainty.score_error_std
+        assert_same(sampled, plain)
+
+    def test_the_same_photo_gets_the_same_numbers_wherever_it_comes(self, weights):
+        first, second = (Predictor.load(weights, "cpu", dropout_samples=8) for _ in range(2))
+        together = [p.uncertainty.score_model_std for p in first.predict_many(photos(), 7)]
+        again = [p.uncertainty.score_model_std for p in first.predict_many(photos(), 7)]
+        alone = [second.predict(image).uncertainty.score_model_std for image in photos()]
+        assert together == again
+        assert together == pytest.approx(alone, abs=1e-4)
+
+    def test_they_are_what_a_network_in_training_says(self, weights):
+        """Their spread is that of the network's own dropout, up to chance."""
+        predictor = Predictor.load(weights, "cpu", dropout_samples=400)
+        prepared = predictor.prepare(photo(60, 80))
+        found = predictor.predict_prepared([prepared])[0].uncertainty.score_model_std
+        head = predictor.backend.network.aesthetics
+        torch.manual_seed(0)
+        with torch.no_grad():
+            output = predictor.backend.network(torch.from_numpy(prepared.input)[None])
+            head.dropout.train()
+            many = head.dropout(output.aesthetic_features.expand(400, -1))
+            scores = head.logits(many).softmax(dim=1) @ torch.from_numpy(SCORES).float()
+        assert found == pytest.approx(float(scores.std()), rel=0.2)
+
+    def test_a_network_trained_without_dropout_has_none(self, tmp_path):
+        save_checkpoint(tmp_path / "own", build(replace(STATING, dropout=0.0)))
+        with pytest.raises(ConfigError, match=r"model.dropout > 0. Found .* dropout = 0"):
+            Predictor.load(tmp_path / "own", "cpu", dropout_samples=8)
+
+    @pytest.mark.parametrize("backend", ["onnx", "openvino"])
+    def test_exported_networks_cannot(self, weights, backend):
+        with pytest.raises(BackendError, match=r"should be torch for dropout_samples"):
+            Predictor.load(weights, "cpu", backend=backend, dropout_samples=8)
+
+
+def test_a_row_of_an_output_is_a_batch_of_one():
+    random = np.random.default_rng(0)
+
+    def values(*shape):
+        return random.random((3, *shape), np.float32)
+
+    output = NetworkOutput(
+        values(2, 4), values(10), (values(), values(2)), values(), (values(), None), values(5, 10)
+    )
+    attributes = (Attribute("mood", 1, 7), Attribute("kind", classes=("a", "b")))
+    found = to_prediction(output.row(1), 0, (8, 8), attributes)
+    expected = to_prediction(output, 1, (8, 8), attributes)
+    assert found.attributes == expected.attributes
+    assert found.uncertainty == expected.uncertainty
+    assert np.array_equal(found.network_density, expected.network_density)
+    assert found.score == expected.score

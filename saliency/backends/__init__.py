@@ -31,6 +31,7 @@ def open_backend(
     device: Device,
     precision: Precision = "auto",
     threads: int | None = None,
+    dropout_samples: int = 0,
 ) -> Backend:
     """Load the network of a checkpoint into a backend.
 
@@ -41,21 +42,29 @@ def open_backend(
         precision: Of the convolutions.
         threads: On the CPU: how many threads will call `infer` at once, each computing on one
             core; None: one call at a time, on all cores. PyTorch's setting is the whole process's.
+        dropout_samples: How often to read the scores anew with features dropped; PyTorch alone can.
 
     Raises:
         BackendError: It is unknown, not installed, or does not go with the rest.
+        ConfigError: Features should be dropped, and the network was trained without dropout.
         CheckpointError: The checkpoint is missing, damaged or foreign.
     """
     if name not in ("auto", "torch", *PACKAGES):
         known = ", ".join(("auto", "torch", *PACKAGES))
         raise BackendError(f"`backend` should be one of {known}. Found {name!r}.")
+    if dropout_samples and name not in ("auto", "torch"):
+        raise BackendError(
+            f"`backend` should be torch for dropout_samples. Found {name}, whose networks are "
+            "exported without dropout."
+        )
+    name = "torch" if dropout_samples else name
     graphs = None
     if name != "torch" and device.type == "cpu":
         graphs = find_graphs(weights, read_header(weights).preprocessing)
     if name == "auto":
         name = _choose(graphs, precision)
     if name == "torch":
-        return _open_torch(weights, device, precision, threads)
+        return _open_torch(weights, device, precision, threads, dropout_samples)
     if device.type != "cpu":
         raise BackendError(
             f"`backend` should be torch to compute on {device}. Found {name}, which is for the CPU."
@@ -91,7 +100,11 @@ def _choose(graphs: Graphs | None, precision: Precision) -> BackendName:
 
 
 def _open_torch(
-    weights: Path, device: Device, precision: Precision, threads: int | None
+    weights: Path,
+    device: Device,
+    precision: Precision,
+    threads: int | None,
+    dropout_samples: int,
 ) -> Backend:
     import torch
 
@@ -101,4 +114,10 @@ def _open_torch(
     if shares_cores:
         torch.set_num_threads(1)
     network = load_checkpoint(weights).network
-    return TorchBackend(network, torch.device(str(device)), precision, is_concurrent=shares_cores)
+    return TorchBackend(
+        network,
+        torch.device(str(device)),
+        precision,
+        is_concurrent=shares_cores,
+        dropout_samples=dropout_samples,
+    )

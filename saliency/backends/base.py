@@ -21,11 +21,32 @@ class NetworkOutput(NamedTuple):
             size or coarser. Each may lack a constant: exp need not sum to 1.
         score_logits: (B, K) float32; softmax gives the score distribution.
         attributes: One (B,) or (B, classes) float32 an attribute, as `Output.attributes`.
+        score_log_variance: (B,) float32, as `Output.score_log_variance`.
+        attribute_log_variances: As `Output.attribute_log_variances`.
+        sampled_score_logits: (B, S, K) float32, of S samples of dropout.
     """
 
     log_density: NDArray[np.float32] | None
     score_logits: NDArray[np.float32] | None
     attributes: tuple[NDArray[np.float32], ...] = ()
+    score_log_variance: NDArray[np.float32] | None = None
+    attribute_log_variances: tuple[NDArray[np.float32] | None, ...] = ()
+    sampled_score_logits: NDArray[np.float32] | None = None
+
+    def row(self, index: int) -> NetworkOutput:
+        """Return what it says of one image of the batch, as a batch of one."""
+
+        def cut(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+            return None if values is None else values[index : index + 1]
+
+        return NetworkOutput(
+            cut(self.log_density),
+            cut(self.score_logits),
+            tuple(values[index : index + 1] for values in self.attributes),
+            cut(self.score_log_variance),
+            tuple(map(cut, self.attribute_log_variances)),
+            cut(self.sampled_score_logits),
+        )
 
 
 class Backend(Protocol):

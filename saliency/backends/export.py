@@ -15,7 +15,15 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from saliency.backends.graphs import ATTRIBUTE, INPUT, LOG_DENSITY, SCORE_LOGITS, name_graphs
+from saliency.backends.graphs import (
+    ATTRIBUTE,
+    INPUT,
+    LOG_DENSITY,
+    LOG_VARIANCE,
+    SCORE_LOG_VARIANCE,
+    SCORE_LOGITS,
+    name_graphs,
+)
 from saliency.checkpoint import FORMAT, load_checkpoint, read_header, to_sha256
 from saliency.files import write_atomically
 from saliency.model import SaliencyNetwork
@@ -30,7 +38,9 @@ def export_graphs(weights: Path) -> list[Path]:
 
     Input `images` (1, 3, h, w) float32, normalised; outputs `log_density` (1, h / s, w / s), s
     being the decoder's stride, `score_logits` (1, K) and `attribute_NAME`, where the network has
-    these heads. The metadata tell the checkpoint's SHA-256, how to prepare photos, and the card.
+    these heads; where it states errors also `score_log_variance` and
+    `log_variance_attribute_NAME`, (1,) each. The metadata tell the checkpoint's SHA-256, how to
+    prepare photos, and the card.
 
     Returns:
         The files.
@@ -66,7 +76,9 @@ class _Outputs(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         output = self.network(images, enlarge=False)
         main = (output.log_density, output.score_logits)
-        return (*(o for o in main if o is not None), *output.attributes)
+        errors = (output.score_log_variance, *output.attribute_log_variances)
+        given = (*main, *output.attributes, *errors)
+        return tuple(tensor for tensor in given if tensor is not None)
 
 
 def _to_onnx(network: SaliencyNetwork, size: tuple[int, int]) -> onnx.ModelProto:
@@ -79,12 +91,22 @@ def _to_onnx(network: SaliencyNetwork, size: tuple[int, int]) -> onnx.ModelProto
             output_names=[
                 *(name for name, head in heads.items() if head is not None),
                 *(f"{ATTRIBUTE}{a.name}" for a in network.architecture.attributes),
+                *_name_errors(network),
             ],
             dynamo=True,
             verbose=False,
         )
     assert program is not None  # noqa: S101
     return program.model_proto
+
+
+def _name_errors(network: SaliencyNetwork) -> list[str]:
+    """Return the names of the outputs that state errors."""
+    names = []
+    if network.aesthetics is not None and network.aesthetics.error is not None:
+        names.append(SCORE_LOG_VARIANCE)
+    stating = [head for head in network.attribute_heads() if head.error is not None]
+    return names + [f"{LOG_VARIANCE}{ATTRIBUTE}{head.attribute.name}" for head in stating]
 
 
 def _store_in_half(graph: onnx.GraphProto) -> None:

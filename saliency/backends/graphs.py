@@ -25,6 +25,9 @@ LOG_DENSITY = "log_density"
 SCORE_LOGITS = "score_logits"
 ATTRIBUTE = "attribute_"
 """Before an attribute's name."""
+SCORE_LOG_VARIANCE = "score_log_variance"
+LOG_VARIANCE = "log_variance_"
+"""Before the name of an attribute's output."""
 
 END_BYTES = 4096
 """Of an ONNX file, that hold its metadata."""
@@ -35,10 +38,13 @@ Graphs: TypeAlias = Mapping[tuple[int, int], Path]
 
 def to_network_output(outputs: Mapping[str, NDArray[np.float32]]) -> NetworkOutput:
     """Return what an exported network's outputs, in its order, say."""
+    told = [name for name in outputs if name.startswith(ATTRIBUTE)]
     return NetworkOutput(
         outputs.get(LOG_DENSITY),
         outputs.get(SCORE_LOGITS),
-        tuple(value for name, value in outputs.items() if name.startswith(ATTRIBUTE)),
+        tuple(outputs[name] for name in told),
+        outputs.get(SCORE_LOG_VARIANCE),
+        tuple(outputs.get(f"{LOG_VARIANCE}{name}") for name in told),
     )
 
 

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from saliency.backends.base import NetworkOutput, Precision
 from saliency.model import SaliencyNetwork
 
+DROPOUT_SEED = 0
+"""The features that are dropped are the same for every photo and in every process."""
+
 
 class TorchBackend:
     """A network in PyTorch; the only backend that computes on a GPU.
@@ -26,6 +29,7 @@ class TorchBackend:
         precision: Precision = "float32",
         *,
         is_concurrent: bool = False,
+        dropout_samples: int = 0,
     ) -> None:
         """Move `network` to `device`.
 
@@ -34,6 +38,10 @@ class TorchBackend:
             device: Where to compute.
             precision: Of the convolutions.
             is_concurrent: Whether PyTorch was told to compute each call on one core.
+            dropout_samples: How often to read the scores anew with features dropped.
+
+        Raises:
+            ConfigError: They should be dropped, and the network was trained without dropout.
         """
         self.is_concurrent = is_concurrent
         self._device = device
@@ -42,6 +50,9 @@ class TorchBackend:
             self.precision = "float16" if device.type == "cuda" else "float32"
         self.network = network.eval().to(device)
         self.network.to(memory_format=torch.channels_last)
+        self._kept: torch.Tensor | None = None
+        if dropout_samples:
+            self._kept = network.draw_dropout(dropout_samples, DROPOUT_SEED).to(device)
 
     @torch.inference_mode()
     def infer(self, inputs: NDArray[np.float32], *, on_all_cores: bool = True) -> NetworkOutput:
@@ -58,6 +69,11 @@ class TorchBackend:
             _to_numpy(output.log_density),
             _to_numpy(output.score_logits),
             tuple(x.float().cpu().numpy() for x in output.attributes),
+            _to_numpy(output.score_log_variance),
+            tuple(map(_to_numpy, output.attribute_log_variances)),
+            None
+            if self._kept is None
+            else _to_numpy(self.network.sample_score_logits(output, self._kept)),
         )
 
 

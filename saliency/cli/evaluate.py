@@ -14,7 +14,14 @@ from saliency.cli.console import progress_bar, stderr, stdout
 from saliency.cli.extras import training_extra
 from saliency.cli.options import Backend, BatchSize, DataRoot, Device, Overrides, Weights
 from saliency.errors import ConfigError
-from saliency.evaluation import METRICS, CenterBiasPredictor, PredictsMany, SetResult
+from saliency.evaluation import (
+    ERROR_METRICS,
+    METRICS,
+    SCORE_METRICS,
+    CenterBiasPredictor,
+    PredictsMany,
+    SetResult,
+)
 from saliency.evaluation import evaluate as evaluate_set
 from saliency.predictor import Predictor
 
@@ -44,7 +51,8 @@ def evaluate(
 
     Prints means over images with 95 % bootstrap intervals: NSS, CC, KLDiv, SIM, AUC, sAUC and IG
     (against the centre bias of the training images) of maps; SRCC, PLCC, accuracy and EMD of
-    scores.
+    scores. For networks that state their scores' errors (`model.heteroscedastic`) also Spearman's
+    correlation of made and stated errors and the share of photos within 1 and 2 deviations.
 
     **Example:** `saliency evaluate data/recipes/release.toml --data DATA --part test`
     """
@@ -96,17 +104,23 @@ def evaluate(
         print(json.dumps({n: [dataclasses.asdict(r) for r in rs] for n, rs in results.items()}))
         return
     for name, rows in results.items():
-        for map_metrics in (True, False):
-            print_table(name, part, rows, map_metrics=map_metrics)
+        for metrics in (METRICS, SCORE_METRICS, None, ERROR_METRICS):
+            print_table(name, part, rows, metrics)
 
 
-def print_table(name: str, part: str, results: list[SetResult], *, map_metrics: bool) -> None:
-    """Print the metrics of maps, or those of scores, a row a set; nothing if there are none."""
+def print_table(
+    name: str, part: str, results: list[SetResult], metrics: tuple[str, ...] | None = None
+) -> None:
+    """Print those of `metrics` that there are, a row a set; nothing if there are none.
+
+    Without `metrics`, print those that no other table has: the attributes'.
+    """
+    others = {*METRICS, *SCORE_METRICS, *ERROR_METRICS}
     columns = dict.fromkeys(
         metric
         for result in results
         for metric in result.measures
-        if (metric in METRICS) == map_metrics
+        if (metric not in others if metrics is None else metric in metrics)
     )
     if not columns:
         return

@@ -10,6 +10,7 @@ from saliency.metrics.aesthetics import (
     srcc,
 )
 from saliency.metrics.bootstrap import Interval, bootstrap_interval
+from saliency.metrics.calibration import error_rank, share_within
 from saliency.metrics.center_bias import CenterBias
 from saliency.metrics.pooling import pool_fixations, rescale_fixations
 from saliency.metrics.saliency import (
@@ -34,6 +35,7 @@ __all__ = [
     "bootstrap_interval",
     "cc",
     "emd",
+    "error_rank",
     "information_gain",
     "kl_div",
     "mean_score",
@@ -42,6 +44,7 @@ __all__ = [
     "pool_fixations",
     "rescale_fixations",
     "score_std",
+    "share_within",
     "sim",
     "srcc",
 ]

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saliency.model.readout import PooledReadOut, solve_ridge
+from saliency.model.readout import PooledReadOut, mean_left_out_error, solve_ridge
+from saliency.model.stated_error import StatedError
 from saliency.types import SCORE_BINS
 
 
@@ -40,6 +41,7 @@ class AestheticHead(PooledReadOut):
 
     Attributes:
         embedding_length: K + `embedding_features`.
+        error: What says how far off the mean score is, if the head was built to.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class AestheticHead(PooledReadOut):
         dropout: float,
         *,
         attention: bool = False,
+        heteroscedastic: bool = False,
     ) -> None:
         super().__init__(in_channels)
         pooled = self.pooled_length
@@ -60,6 +63,7 @@ class AestheticHead(PooledReadOut):
         if attention:
             self.attended = nn.Linear(sum(in_channels), SCORE_BINS, bias=False)
             nn.init.zeros_(self.attended.weight)
+        self.error = StatedError(pooled) if heteroscedastic else None
 
     @torch.no_grad()
     def fit(self, pooled: Tensor, distributions: Tensor, ridge: float) -> None:
@@ -80,11 +84,14 @@ class AestheticHead(PooledReadOut):
         scores = torch.arange(1, SCORE_BINS + 1, dtype=torch.double, device=votes.device)
         mean_votes = votes.mean(dim=0)
         mean_score = mean_votes @ scores
-        weights = solve_ridge(x, votes @ scores - mean_score, ridge)  # (features,)
+        targets = votes @ scores - mean_score
+        weights = solve_ridge(x, targets, ridge)  # (features,)
         variance = mean_votes @ (scores - mean_score).square()
         tilt = (scores - mean_score) / variance  # (K,) logits per point of score
         self.logits.weight.copy_(tilt[:, None] * weights)
         self.logits.bias.copy_((mean_votes + 1e-4).log())
+        if self.error is not None:
+            self.error.start(mean_left_out_error(x, targets, ridge))
 
     def activation_maps(
         self, features: Sequence[Tensor], *, stop_gradient: bool = False
@@ -142,8 +149,8 @@ class AestheticHead(PooledReadOut):
         *,
         stop_embedding_gradient: bool = False,
         feature_gradient: float = 1.0,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return score logits, the guiding embedding and what both are read from.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Return score logits, the guiding embedding, what both are read from, and the error.
 
         Args:
             features: One (B, C_i, h_i, w_i) a stage.
@@ -152,12 +159,15 @@ class AestheticHead(PooledReadOut):
             feature_gradient: Share of the gradient that reaches `features`, 0..1.
 
         Returns:
-            (B, K) logits, the (B, embedding_length) embedding and the (B, 2 * sum C_i)
-            standardised features with their whole gradient.
+            (B, K) logits; the (B, embedding_length) embedding; the (B, 2 * sum C_i) standardised
+            features with their whole gradient; and the (B,) logarithm of the mean score's squared
+            error, None if the head states none.
         """
         pooled = self.standardized(features)
         x = feature_gradient * pooled + (1 - feature_gradient) * pooled.detach()
-        logits = self.logits(self.dropout(x))
+        read = self.dropout(x)
+        logits = self.logits(read)
+        log_variance = None if self.error is None else self.error(read)
         source, scores = (x.detach(), logits.detach()) if stop_embedding_gradient else (x, logits)
         embedding = torch.cat([scores.softmax(dim=1), F.relu(self.embedding(source))], dim=1)
-        return logits, embedding, pooled
+        return logits, embedding, pooled, log_variance

@@ -8,17 +8,32 @@ import torch
 from torch import Tensor, nn
 
 from saliency.attributes import Attribute
-from saliency.model.readout import PooledReadOut, solve_ridge
+from saliency.model.readout import PooledReadOut, mean_left_out_error, solve_ridge
+from saliency.model.stated_error import StatedError
 
 
 class AttributeHead(PooledReadOut):
-    """Standardised pooled features to a number on 0..1, or to a logit a class; linear."""
+    """Standardised pooled features to a number on 0..1, or to a logit a class; linear.
 
-    def __init__(self, in_channels: Sequence[int], attribute: Attribute, dropout: float) -> None:
+    Attributes:
+        error: What says how far off the number is, if the head was built to.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        attribute: Attribute,
+        dropout: float,
+        *,
+        heteroscedastic: bool = False,
+    ) -> None:
         super().__init__(in_channels)
         self.attribute = attribute
         self.dropout = nn.Dropout(dropout)
         self.readout = nn.Linear(self.pooled_length, attribute.outputs)
+        self.error: StatedError | None = None
+        if heteroscedastic and not attribute.classes:
+            self.error = StatedError(self.pooled_length)
 
     @torch.no_grad()
     def fit(self, pooled: Tensor, labels: Tensor, ridge: float) -> None:
@@ -47,9 +62,13 @@ class AttributeHead(PooledReadOut):
         else:
             self.readout.weight.copy_(weights.T)
             self.readout.bias.copy_(mean)
+        if self.error is not None:
+            self.error.start(mean_left_out_error(x, (targets - mean)[:, 0], ridge))
 
-    def forward(self, features: Sequence[Tensor], *, feature_gradient: float = 1.0) -> Tensor:
-        """Return the attribute.
+    def forward(
+        self, features: Sequence[Tensor], *, feature_gradient: float = 1.0
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the attribute and the logarithm of its squared error.
 
         Args:
             features: One (B, C_i, h_i, w_i) a stage.
@@ -57,9 +76,11 @@ class AttributeHead(PooledReadOut):
 
         Returns:
             (B,) on 0..1 from `low` to `high` (beyond where it extrapolates), or (B, classes)
-            logits.
+            logits; and (B,) log-variances on that scale, None if the head states no error.
         """
         pooled = self.standardized(features)
         x = feature_gradient * pooled + (1 - feature_gradient) * pooled.detach()
-        outputs: Tensor = self.readout(self.dropout(x))
-        return outputs if self.attribute.classes else outputs[:, 0]
+        read = self.dropout(x)
+        outputs: Tensor = self.readout(read)
+        log_variance = None if self.error is None else self.error(read)
+        return outputs if self.attribute.classes else outputs[:, 0], log_variance

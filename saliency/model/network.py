@@ -59,6 +59,8 @@ class Architecture:
         sharing_subspaces: Parts of each stage's channels in `sluice`.
         sharing_tree: In `adaptive`, for each encoder stage the group of each task; empty while
             all share all.
+        heteroscedastic: Whether the heads of scores and of attributes on a scale also say, for
+            each photo, how far off they may be.
     """
 
     encoder: str
@@ -83,6 +85,7 @@ class Architecture:
     sharing_per_channel: bool = False
     sharing_subspaces: int = 2
     sharing_tree: tuple[tuple[int, ...], ...] = ()
+    heteroscedastic: bool = False
 
     def __post_init__(self) -> None:
         # Checkpoints hold them as plain tuples.
@@ -95,6 +98,12 @@ class Architecture:
                     f"`{name}` needs both heads. Found "
                     f"saliency = {self.saliency}, aesthetics = {self.aesthetics}."
                 )
+        scales = [attribute for attribute in self.attributes if not attribute.classes]
+        if self.heteroscedastic and not (self.aesthetics or scales):
+            raise ConfigError(
+                "`heteroscedastic` needs the aesthetic head or an attribute on a scale, whose "
+                "error can be stated. Found neither."
+            )
         if self.decoder_channels <= 0 or self.decoder_channels % 8:
             nearest = max(1, round(self.decoder_channels / 8)) * 8
             raise ConfigError(
@@ -173,6 +182,7 @@ class SaliencyNetwork(nn.Module):
                 architecture.embedding_features,
                 architecture.dropout,
                 attention=architecture.score_attention,
+                heteroscedastic=architecture.heteroscedastic,
             )
         if architecture.saliency:
             self.saliency_stages = self._stages("saliency_strides", architecture.saliency_strides)
@@ -196,7 +206,12 @@ class SaliencyNetwork(nn.Module):
             )
             self.priors = DatasetPriors(len(architecture.datasets))
         self.attributes = nn.ModuleList(
-            AttributeHead(pooled, attribute, architecture.dropout)
+            AttributeHead(
+                pooled,
+                attribute,
+                architecture.dropout,
+                heteroscedastic=architecture.heteroscedastic,
+            )
             for attribute in architecture.attributes
         )
 
@@ -219,24 +234,26 @@ class SaliencyNetwork(nn.Module):
         if self.training:
             read = sorted({*self.aesthetic_stages, *self.saliency_stages})
             trained = tuple(x for stage in read for x in met[stage] if x.requires_grad)
-        attributes = tuple(
+        told = [
             head(
                 self._read(features, head.attribute.name),
                 feature_gradient=self.architecture.attribute_gradient,
             )
             for head in self.attribute_heads()
-        )
-        score_logits = embedding = pooled = None
+        ]
+        attributes = tuple(value for value, _ in told)
+        errors = tuple(error for _, error in told) if self.architecture.heteroscedastic else ()
+        score_logits = embedding = pooled = score_error = None
         rated: list[Tensor] = []
         if self.aesthetics is not None:
             rated = self._read(features, "aesthetics")
-            score_logits, embedding, pooled = self.aesthetics(
+            score_logits, embedding, pooled, score_error = self.aesthetics(
                 rated,
                 stop_embedding_gradient=self.architecture.stop_guidance_gradient,
                 feature_gradient=self.architecture.aesthetic_gradient,
             )
         if self.decoder is None or self.priors is None:
-            return Output(None, score_logits, (), pooled, trained, attributes)
+            return Output(None, score_logits, (), pooled, trained, attributes, score_error, errors)
 
         if dataset_index is None:
             dataset_index = torch.zeros(len(images), dtype=torch.long, device=images.device)
@@ -266,11 +283,69 @@ class SaliencyNetwork(nn.Module):
                 feature_gradient=self.architecture.aesthetic_gradient,
             )
         shown = log_density if enlarge else coarse
-        return Output(shown, score_logits, auxiliary_log_densities, pooled, trained, attributes)
+        return Output(
+            shown,
+            score_logits,
+            auxiliary_log_densities,
+            pooled,
+            trained,
+            attributes,
+            score_error,
+            errors,
+        )
 
     def attribute_heads(self) -> list[AttributeHead]:
         """Return the heads of the attributes, in their order."""
         return [head for head in self.attributes if isinstance(head, AttributeHead)]
+
+    def draw_dropout(self, count: int, seed: int) -> Tensor:
+        """Return which features `count` samples of the score read-out keep.
+
+        Args:
+            count: S.
+            seed: The same seed keeps the same features, on every device.
+
+        Returns:
+            (S, F), 0 for a dropped feature and 1 / (1 - dropout) for a kept one.
+
+        Raises:
+            ConfigError: There are no scores, or the network was trained without dropout.
+        """
+        dropout = self.architecture.dropout
+        if self.aesthetics is None or not dropout:
+            raise ConfigError(
+                "Samples of dropout need a network with scores that was trained with "
+                f"model.dropout > 0. Found aesthetics = {self.architecture.aesthetics} and dropout "
+                f"= {dropout:g}; an ensemble needs neither."
+            )
+        random = torch.Generator().manual_seed(seed)
+        kept = torch.rand(count, self.aesthetics.pooled_length, generator=random) >= dropout
+        return kept.float() / (1 - dropout)
+
+    def sample_score_logits(self, output: Output, kept: Tensor) -> Tensor:
+        """Return (B, S, K) score logits of `output` with features dropped.
+
+        Nothing but the read-out is computed again: logits are linear in the features.
+
+        Args:
+            output: Of this network in evaluation.
+            kept: (S, F) from `draw_dropout`.
+
+        Source:
+            Gal, Ghahramani, "Dropout as a Bayesian approximation: representing model uncertainty
+            in deep learning" (2016).
+        """
+        features, logits = output.aesthetic_features, output.score_logits
+        assert self.aesthetics is not None  # noqa: S101
+        assert features is not None and logits is not None  # noqa: S101, PT018
+        lost = features.float()[:, None] * (kept - 1)  # (B, S, F)
+        return logits.float()[:, None] + lost @ self.aesthetics.logits.weight.float().T
+
+    def error_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of what states errors; they change nothing that is predicted."""
+        heads = (self.aesthetics, *self.attribute_heads())
+        errors = [head.error for head in heads if head is not None and head.error is not None]
+        return [parameter for error in errors for parameter in error.parameters()]
 
     def last_shared_layers(self) -> tuple[nn.Parameter, ...]:
         """Return the weights of the encoder's last trained layer that all heads use, if any is.

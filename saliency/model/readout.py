@@ -70,6 +70,26 @@ class PooledReadOut(nn.Module):
         return [torch.cat(pair) for pair in zip(pieces[::2], pieces[1::2], strict=True)]
 
 
+def mean_left_out_error(x: Tensor, targets: Tensor, ridge: float) -> float:
+    """Return the mean squared error of ridge regression on images that it was not fitted on.
+
+    In closed form: leaving an image out divides its residual by what the image had no say in.
+
+    Args:
+        x: (N, features) float64, standardised.
+        targets: (N,) float64, of mean 0.
+        ridge: Penalty on the squared weights.
+
+    Source:
+        Allen, "The relationship between variable selection and data augmentation and a method
+        for prediction" (1974): PRESS.
+    """
+    kernel = x @ x.T + ridge * torch.eye(len(x), dtype=x.dtype, device=x.device)
+    inverse = torch.linalg.inv(kernel)
+    left_out = (inverse @ targets) / inverse.diagonal()
+    return float(left_out.square().mean())
+
+
 def solve_ridge(x: Tensor, targets: Tensor, ridge: float) -> Tensor:
     """Return the weights of ridge regression without an intercept.
 

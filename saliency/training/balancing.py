@@ -192,9 +192,9 @@ def constant_losses(
         distributions = distributions + batch.score_distribution.double().sum(dim=0)
         if batch.attributes.shape[1]:
             attributes.append(batch.attributes)
-    constants = [
-        task.constant(torch.cat(attributes)) for task in tasks if isinstance(task, AttributeTask)
-    ]
+    told = [task for task in tasks if isinstance(task, AttributeTask)]
+    constants = [task.constant(torch.cat(attributes)) for task in told]
+    errors = [task.constant_log_variance(torch.cat(attributes)) for task in told]
 
     def log_mean(sums: Tensor | float, like: Tensor) -> Tensor:
         """Return the logarithm of `sums`, scaled to sum to 1, for each row of `like`."""
@@ -209,6 +209,9 @@ def constant_losses(
             log_mean(distributions, batch.score_distribution),
             (log_density,) if auxiliary else (),
             attributes=tuple(c.expand(len(batch.images), *c.shape) for c in constants),
+            attribute_log_variances=tuple(
+                None if error is None else error.expand(len(batch.images)) for error in errors
+            ),
         )
 
     return mean_losses(tasks, predict, batches)

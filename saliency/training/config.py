@@ -153,6 +153,7 @@ class ModelConfig(Section):
     embedding_features: int = 32
     dropout: float = Field(0.0, ge=0, lt=1)  # on the features of the score read-out
     ridge: float = Field(1000.0, gt=0)  # penalty of the closed-form start of the score read-out
+    heteroscedastic: bool = False  # scores and attributes on a scale state their error
     train_batch_norm_affine: bool = False
     frozen_stride: int = 0  # encoder layers at this stride or finer are not trained
 

@@ -31,6 +31,7 @@ from saliency.tasks import (
     Task,
     count_labels,
     mean_task_losses,
+    score_error_losses,
 )
 from saliency.training.anchor import FeatureAnchor
 from saliency.training.balancing import (
@@ -231,7 +232,11 @@ def build_tasks(config: TrainingConfig, sets: LabelledSets) -> tuple[Task, ...]:
                 "train.rated_per_batch > 0. Found none; a set in the layout `ratings` knows it if "
                 f"its CSV has a column {attribute.column or attribute.name!r}."
             )
-        tasks.append(AttributeTask(number, attribute.attribute()))
+        tasks.append(
+            AttributeTask(
+                number, attribute.attribute(), heteroscedastic=config.model.heteroscedastic
+            )
+        )
     return tuple(tasks)
 
 
@@ -318,6 +323,7 @@ class _Run:
         self.world = world
         given = config.sharing.strength
         self.strength = state.network.sharing.strength if given is None else given
+        self.states_score_errors = config.model.heteroscedastic and config.model.aesthetics
         self.commit = current_commit()  # now: the checkout may move on while this runs
         self.total_steps = config.train.epochs * loader.steps_per_epoch
         wanted = config.train.precision
@@ -376,8 +382,8 @@ class _Run:
         set_learning_rates(state.optimizer, factor)
         (labels,) = world.sum([count_labels(self.tasks, share.parts)])
         present = [count > 0 for count in labels.tolist()]
-        outputs, my_losses, my_drift = self._forward(share, labels.tolist())
-        *losses, drift = world.total([*my_losses, my_drift])
+        outputs, my_losses, my_drift, my_error = self._forward(share, labels.tolist())
+        *losses, drift, error = world.total([*my_losses, my_drift, my_error])
         weighting = state.weighting
         total: Tensor = weighting(losses, present, self.shared.of(weighting.needs, *outputs))
         weights = weighting.normalized if self.config.weighting.normalize else weighting.current
@@ -390,6 +396,10 @@ class _Run:
         if self.anchor is not None:
             total = total + train.feature_anchor * drift
             values["feature_drift"] = float(drift.detach())
+        if self.states_score_errors:
+            total = total + error
+            if labels[self._number_of_scores()]:
+                values["score_error"] = float(error.detach())
         penalty = state.network.penalty() if self.strength else None
         if penalty is not None:
             values["penalty"] = float(penalty.detach())
@@ -420,7 +430,7 @@ class _Run:
 
     def _forward(
         self, share: Share, labels: Sequence[int]
-    ) -> tuple[list[Output], list[Tensor], Tensor]:
+    ) -> tuple[list[Output], list[Tensor], Tensor, Tensor]:
         """Compute this process's images.
 
         Args:
@@ -428,8 +438,8 @@ class _Run:
             labels: K numbers of images in the whole batch that have each task's label.
 
         Returns:
-            Outputs of each part; and what these images add to the batch's mean loss of each task
-            and to its mean drift of the features.
+            Outputs of each part; and what these images add to the batch's mean loss of each task,
+            to its mean drift of the features, and to the mean loss of its scores' stated errors.
         """
         # Some of each set's images train the neutral priors, those of users' photos. Drawn for
         # the whole batch, so that it does not matter who computes which image.
@@ -437,6 +447,7 @@ class _Run:
         outputs = []
         losses = [torch.zeros((), device=self.device) for _ in self.tasks]
         drift = torch.zeros((), device=self.device)
+        error = torch.zeros((), device=self.device)
         with self.world.own_random_numbers():
             for rows, part in zip(share.rows, share.parts, strict=True):
                 batch = part.to(self.device)
@@ -445,10 +456,17 @@ class _Run:
                 outputs.append(output)
                 found, _ = mean_task_losses(self.tasks, output, batch, labels)
                 losses = [before + loss for before, loss in zip(losses, found, strict=True)]
+                rated = batch.has_rating
+                if self.states_score_errors and rated.any():
+                    count = labels[self._number_of_scores()]
+                    error = error + score_error_losses(output, batch)[rated].sum() / count
                 if self.anchor is not None and output.aesthetic_features is not None:
                     here = self.anchor.loss(batch.images, output.aesthetic_features.float())
                     drift = drift + here * (len(batch.images) / share.image_count)
-        return outputs, losses, drift
+        return outputs, losses, drift, error
+
+    def _number_of_scores(self) -> int:
+        return [task.name for task in self.tasks].index("aesthetics")
 
     def _predict(self, images: Tensor, dataset_index: Tensor) -> Output:
         network: Callable[..., Output] = self.state.network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -22,8 +23,10 @@ def build_optimizer(
 
     The encoder or encoders, what mixes their features, the saliency branch (decoder and priors),
     the aesthetic branch, the attributes' heads and the weighting's own parameters (log-variances)
-    each have theirs. Weight decay touches only matrices and filters: shrinking a bias, a
-    normalisation or a log-variance regularises nothing, and what mixes features should not fade.
+    each have theirs. What states errors is a branch of its own, with the aesthetic branch's rate,
+    so that its gradient has no part in how the others' are clipped. Weight decay touches only
+    matrices and filters: shrinking a bias, a normalisation or a log-variance regularises nothing,
+    and what mixes features should not fade.
 
     Args:
         network: What is trained.
@@ -31,11 +34,13 @@ def build_optimizer(
         config: Learning rates and decay.
         sharing_lr: Learning rate of what mixes the tasks' features.
     """
+    errors = network.error_parameters()
     branches: list[tuple[str, list[nn.Parameter], float]] = [
         ("encoder", network.sharing.encoder_parameters(network.encoder), config.encoder_lr),
         ("saliency", _trained(network.decoder, network.priors), config.saliency_lr),
-        ("aesthetics", _trained(network.aesthetics), config.aesthetic_lr),
-        ("attributes", _trained(network.attributes), config.aesthetic_lr),
+        ("aesthetics", _trained(network.aesthetics, but=errors), config.aesthetic_lr),
+        ("attributes", _trained(network.attributes, but=errors), config.aesthetic_lr),
+        ("errors", errors, config.aesthetic_lr),
     ]
     groups: list[dict[str, object]] = []
     for name, parameters, lr in branches:
@@ -109,8 +114,10 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["peak_lr"] * (1.0 if group["name"] == "weighting" else factor)
 
 
-def _trained(*modules: nn.Module | None) -> list[nn.Parameter]:
-    return [p for m in modules if m is not None for p in m.parameters() if p.requires_grad]
+def _trained(*modules: nn.Module | None, but: Sequence[nn.Parameter] = ()) -> list[nn.Parameter]:
+    left_out = {id(parameter) for parameter in but}
+    found = [p for m in modules if m is not None for p in m.parameters() if p.requires_grad]
+    return [p for p in found if id(p) not in left_out]
 
 
 def _is_prior(parameter: nn.Parameter, network: SaliencyNetwork) -> bool:

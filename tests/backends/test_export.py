@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from saliency import Card, Checkpoint, Predictor, save_checkpoint
+from saliency.attributes import Attribute
 from saliency.backends.export import export_graphs
 from saliency.checkpoint import to_sha256
 from saliency.model import Architecture, SaliencyNetwork
@@ -22,6 +23,11 @@ ARCHITECTURES = {
         BOTH, guidance_form="gate", score_attention=True, datasets=("osie", "salicon")
     ),
     "final features": replace(BOTH, final_features=True),
+    "errors stated": replace(
+        BOTH,
+        attributes=(Attribute("mood"), Attribute("kind", classes=("a", "b")), Attribute("calm")),
+        heteroscedastic=True,
+    ),
 }
 
 
@@ -37,6 +43,16 @@ def assert_same(weights, photos):
             assert found.score is None
         else:
             assert found.score == pytest.approx(expected.score, abs=0.005)
+        assert (found.uncertainty is None) == (expected.uncertainty is None)
+        if expected.uncertainty is not None:
+            assert found.uncertainty.score_error_std == pytest.approx(
+                expected.uncertainty.score_error_std, rel=0.005
+            )
+        for mine, its in zip(found.attributes, expected.attributes, strict=True):
+            assert mine.name == its.name
+            assert (mine.std is None) == (its.std is None)
+            if its.std is not None:
+                assert mine.std == pytest.approx(its.std, rel=0.005)
 
 
 def test_it_computes_what_the_network_does(exported, photos):
@@ -48,6 +64,8 @@ def test_it_computes_what_the_network_does(exported, photos):
 def test_so_it_does_for_every_kind_of_network(name, photos, tmp_path):
     torch.manual_seed(0)
     network = SaliencyNetwork(ARCHITECTURES[name])
+    for parameter in network.error_parameters():  # else all photos have the same
+        torch.nn.init.normal_(parameter)
     preprocessing = Preprocessing(64, 96, network.encoder.mean, network.encoder.std)
     weights = tmp_path / "own.safetensors"
     save_checkpoint(weights, Checkpoint(network, preprocessing, Card()))

@@ -68,13 +68,13 @@ def test_pooling_does_not_depend_on_the_size_of_the_map():
 
 def test_outputs_are_k_logits_and_the_embedding():
     network = head()
-    logits, embedding, pooled = network([torch.randn(3, 10, 4, 5)])
+    logits, embedding, pooled, _ = network([torch.randn(3, 10, 4, 5)])
     assert (logits.shape, embedding.shape) == ((3, 10), (3, network.embedding_length))
     assert pooled.shape == (3, 20)
 
 
 def test_the_embedding_holds_the_predicted_score_distribution():
-    logits, embedding, _ = head()([torch.randn(3, 10, 4, 5)])
+    logits, embedding, *_ = head()([torch.randn(3, 10, 4, 5)])
     assert torch.equal(embedding[:, :SCORE_BINS], logits.softmax(dim=1))
 
 
