@@ -7,7 +7,7 @@ from saliency.errors import ImageDecodeError
 from saliency.evaluation import CenterBiasPredictor, evaluate
 from saliency.fixations import to_density
 from saliency.metrics import CenterBias
-from saliency.types import SCORES, Fixations, Prediction, Sample
+from saliency.types import SCORES, Fixations, Prediction, Sample, Uncertainty
 
 SIZE = (24, 32)
 
@@ -255,3 +255,37 @@ def test_labels_that_the_network_knows_nothing_of_are_left_out():
     samples = Samples(*(labelled(i, float("nan"), float("nan")) for i in range(3)))
     predictor = Told(*(told(i, "a") for i in range(3)))
     assert evaluate(predictor, samples, full=False).measures == {}
+
+
+def test_what_is_said_of_errors_is_held_against_the_errors():
+    dataset = drawn(6, rated=True)
+
+    class Off(Oracle):
+        """Scores a photo wrongly, by more each time, and states two thirds of that."""
+
+        def predict_many(self, images, batch_size):
+            for number, found in enumerate(super().predict_many(images, batch_size), start=1):
+                shifted = np.roll(found.score_distribution, 1 if found.score < 5 else -1)
+                step = number / 12
+                votes = (1 - step) * found.score_distribution + step * shifted
+                off = abs(float(votes @ SCORES - found.score))
+                yield Prediction(
+                    found.image_size,
+                    found.network_density,
+                    float(votes @ SCORES),
+                    None,
+                    votes.astype(np.float32),
+                    uncertainty=Uncertainty(score_error_std=off / 1.5),
+                )
+
+    found = evaluate(Off(dataset), dataset).measures
+    assert found["error rank"].value == pytest.approx(1)
+    assert found["error rank"].interval.low > 0.9
+    assert found["in 1 std"].value == 0
+    assert found["in 2 std"].value == 1
+    assert "model rank" not in found
+
+
+def test_where_nothing_is_said_of_errors_nothing_is_held_against_them():
+    dataset = drawn(6, rated=True)
+    assert not {"error rank", "in 1 std"} & set(evaluate(Oracle(dataset), dataset).measures)

@@ -348,13 +348,14 @@ def test_a_checkpoint_keeps_what_states_errors(tmp_path):
     assert found.uncertainty.score_error_std == pytest.approx(0.5, rel=2e-3)  # float16
 
 
-class TestDropoutSamples:
-    @pytest.fixture(scope="class")
-    def weights(self, tmp_path_factory):
-        path = tmp_path_factory.mktemp("dropped") / "own.safetensors"
-        save_checkpoint(path, build(STATING))
-        return path
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("dropped") / "own.safetensors"
+    save_checkpoint(path, build(STATING))
+    return path
 
+
+class TestDropoutSamples:
     def test_they_spread_and_leave_everything_else_as_it_is(self, weights):
         plain = Predictor.load(weights, "cpu").predict(photo(60, 80))
         sampled = Predictor.load(weights, "cpu", dropout_samples=16).predict(photo(60, 80))

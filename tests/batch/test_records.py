@@ -5,6 +5,7 @@ import pytest
 
 from saliency.batch import flatten, list_columns, to_fields
 from saliency.insights import AspectRatio, summarize
+from saliency.types import Uncertainty
 
 
 @pytest.fixture
@@ -77,3 +78,14 @@ def test_a_network_without_a_saliency_head_leaves_cells_empty(record):
 
 def test_a_name_that_is_no_utf8_becomes_text(record):
     assert flatten({**record, "image": "caf\udce9.jpg"})["image"] == r"caf\xe9.jpg"
+
+
+def test_how_far_to_trust_it_is_told_where_it_is_known(predictor, photos):
+    prediction = predictor.predict(photos / "b.png")
+    assert "uncertainty" not in to_fields(prediction)
+    known = dataclasses.replace(prediction, uncertainty=Uncertainty(score_error_std=0.5))
+    assert to_fields(known)["uncertainty"] == {"score_error_std": 0.5}
+
+
+def test_a_row_of_a_table_leaves_it_out(record):
+    assert set(flatten(record | {"uncertainty": {"score_error_std": 0.5}})) <= set(list_columns())
