@@ -8,9 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from saliency import Predictor
+from saliency import Card, Checkpoint, Predictor, save_checkpoint
+from saliency.attributes import Attribute
 from saliency.checkpoint import released_weights, to_sha256
 from saliency.insights import COARSE_SIDE, Box, measure_regions, summarize
+from saliency.model import Architecture, SaliencyNetwork
+from saliency.preprocessing import Preprocessing
 from saliency.rendering import to_heatmap, to_overlay, to_saliency_map
 
 JPEG = {"Content-Type": "image/jpeg"}
@@ -222,3 +225,22 @@ def test_the_metrics_count_what_was_answered(client, jpeg):
         assert f'saliency_stage_seconds_count{{stage="{stage}"}}' in text
     assert "saliency_batch_size_count" in text
     assert "saliency_queue_length 0.0" in text
+
+
+def test_a_network_that_tells_more_is_served_too(serve, jpeg, tmp_path):
+    """What the service has no field for yet must not keep it from answering."""
+    architecture = Architecture(
+        "test_efficientnet",
+        decoder_channels=16,
+        attributes=(Attribute("mood", 1, 7), Attribute("kind", classes=("a", "b"))),
+        heteroscedastic=True,
+    )
+    network = SaliencyNetwork(architecture)
+    preprocessing = Preprocessing(64, 96, network.encoder.mean, network.encoder.std)
+    weights = tmp_path / "own.safetensors"
+    save_checkpoint(weights, Checkpoint(network, preprocessing, Card()))
+    with serve(weights=weights) as server, server.client() as client:
+        answer = client.post("/v1/predict", content=jpeg, headers=JPEG)
+    assert answer.status_code == 200, answer.text
+    expected = Predictor.load(weights, "cpu").predict(jpeg).score
+    assert answer.json()["score"] == pytest.approx(expected, abs=1e-4)
