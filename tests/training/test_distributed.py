@@ -68,6 +68,11 @@ CASES = {
         "data.sets.looked.count=8",
         "weighting.name=mgda",
     ],
+    "errors are stated": [
+        "train.rated_per_batch=1",
+        "model.heteroscedastic=true",
+        "weighting.name=equal",
+    ],
 }
 
 
