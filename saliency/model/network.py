@@ -57,6 +57,7 @@ class Architecture:
         sharing: How the tasks share the encoder.
         sharing_per_channel: Whether `cross_stitch` has a mixing weight a channel.
         sharing_subspaces: Parts of each stage's channels in `sluice`.
+        sharing_update_every: Steps of training between updates of the covariances in `multilinear`.
         sharing_tree: In `adaptive`, for each encoder stage the group of each task; empty while
             all share all.
         heteroscedastic: Whether the heads of scores and of attributes on a scale also say, for
@@ -84,6 +85,7 @@ class Architecture:
     sharing: SharingName = "hard"
     sharing_per_channel: bool = False
     sharing_subspaces: int = 2
+    sharing_update_every: int = 20
     sharing_tree: tuple[tuple[int, ...], ...] = ()
     heteroscedastic: bool = False
 
@@ -164,6 +166,7 @@ class SaliencyNetwork(nn.Module):
             len(architecture.tasks),
             per_channel=architecture.sharing_per_channel,
             subspaces=architecture.sharing_subspaces,
+            update_every=architecture.sharing_update_every,
             tree=architecture.sharing_tree,
         )
         self.aesthetics: AestheticHead | None = None

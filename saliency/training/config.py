@@ -236,6 +236,7 @@ class TrainingConfig(Section):
             sharing=self.sharing.name,
             sharing_per_channel=self.sharing.per_channel,
             sharing_subspaces=self.sharing.subspaces,
+            sharing_update_every=self.sharing.update_every,
         )
 
     def saliency_set_names(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from saliency.model.sharing.joint_feature import JointFeature
 from saliency.model.sharing.mean_constraint import MeanConstraint
 from saliency.model.sharing.mtan import Mtan
 from saliency.model.sharing.sluice import Sluice
+from saliency.model.sharing.multilinear import Multilinear
 
 SharingName = Literal[
     "hard",
@@ -33,6 +34,7 @@ __all__ = [
     "JointFeature",
     "MeanConstraint",
     "Mtan",
+    "Multilinear",
     "Readers",
     "SharedFeatures",
     "Sharing",
@@ -49,6 +51,7 @@ def build_sharing(
     *,
     per_channel: bool = False,
     subspaces: int = 2,
+    update_every: int = 20,
     tree: tuple[tuple[int, ...], ...] = (),
 ) -> Sharing:
     """Return the scheme called `name`, as it starts.
@@ -59,6 +62,7 @@ def build_sharing(
         task_count: T.
         per_channel: Of `cross_stitch`: a mixing weight a channel instead of one a stage.
         subspaces: Of `sluice`: parts that a stage's channels are cut into.
+        update_every: Of `multilinear`: steps between updates of its covariances.
         tree: Of `adaptive`: for each stage the group of each task; empty for one group.
 
     Raises:
@@ -77,5 +81,7 @@ def build_sharing(
             return MeanConstraint(encoder, task_count)
         case "joint_feature":
             return JointFeature(task_count)
+        case "multilinear":
+            return Multilinear(encoder, task_count, update_every)
         case _:
             raise NotImplementedError(name)
