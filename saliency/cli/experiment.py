@@ -10,6 +10,7 @@ from saliency.cli.ablation import ablation
 from saliency.cli.attention_and_beauty import attention_and_beauty
 from saliency.cli.console import progress_bar, stdout
 from saliency.cli.extras import training_extra
+from saliency.cli.gaussian_process import gaussian_process
 from saliency.cli.gradnorm_toy import gradnorm_toy
 from saliency.cli.options import DataRoot
 
@@ -28,6 +29,7 @@ app.command(
     "as data/recipes/studies/sharing.toml.",
 )(ablation)
 app.command("attention-and-beauty")(attention_and_beauty)
+app.command("gaussian-process")(gaussian_process)
 app.command("gradnorm-toy")(gradnorm_toy)
 
 

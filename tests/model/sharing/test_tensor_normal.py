@@ -1,4 +1,5 @@
 import functools
+import itertools
 
 import pytest
 import torch
@@ -100,7 +101,7 @@ class TestFlipFlop:
         for _ in range(6):
             found = flip_flop(w, found, 0.0)
             seen.append(log_likelihood(w, found))
-        assert all(after > before for before, after in zip(seen, seen[1:], strict=False))
+        assert all(after > before for before, after in itertools.pairwise(seen))
 
     def test_tasks_with_equal_weights_are_found_to_be_alike(self):
         w = draw(8, 8, 3)
