@@ -70,7 +70,7 @@ class CoregionalisedGP:
             rotated = vectors.T @ y
             start = _start(y, correlated)
             bounds = [(-LARGEST, LARGEST)] * (len(start) - 1)
-            found = minimize(
+            found = minimize(  # type: ignore[call-overload]  # the stubs know no such function
                 lambda p: _negative_log_likelihood(values, rotated, *_unpack(p, correlated)),
                 start,
                 method="L-BFGS-B",

@@ -21,6 +21,7 @@ def test_without_a_verb_all_are_listed(saliency):
         ("train",),
         ("info",),
         ("experiment", "beauty-ridge"),
+        ("experiment", "gaussian-process"),
     ],
     ids=" ".join,
 )
