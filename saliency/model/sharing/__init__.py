@@ -14,8 +14,8 @@ from saliency.model.sharing.hard import HardSharing
 from saliency.model.sharing.joint_feature import JointFeature
 from saliency.model.sharing.mean_constraint import MeanConstraint
 from saliency.model.sharing.mtan import Mtan
-from saliency.model.sharing.sluice import Sluice
 from saliency.model.sharing.multilinear import Multilinear
+from saliency.model.sharing.sluice import Sluice
 
 SharingName = Literal[
     "hard",
