@@ -24,6 +24,7 @@ from saliency.backends.graphs import (
     SCORE_LOGITS,
     name_graphs,
 )
+from saliency.backends.rearrange import rearrange
 from saliency.checkpoint import FORMAT, load_checkpoint, read_header, to_sha256
 from saliency.files import write_atomically
 from saliency.model import SaliencyNetwork
@@ -85,7 +86,7 @@ def _to_onnx(network: SaliencyNetwork, size: tuple[int, int]) -> onnx.ModelProto
     heads = {LOG_DENSITY: network.decoder, SCORE_LOGITS: network.aesthetics}
     with _quiet():
         program = torch.onnx.export(
-            _Outputs(network).eval(),
+            _Outputs(rearrange(network)).eval(),
             (torch.zeros(1, 3, *size),),
             input_names=[INPUT],
             output_names=[

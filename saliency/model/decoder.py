@@ -80,14 +80,22 @@ class DecoderStage(nn.Module):
         activation_maps: Tensor | None,
     ) -> Tensor:
         """Return (B, channels, h, w) at `feature`'s own (h, w)."""
-        x = self.norm(self.project(feature))
+        return self.finish(self.merge(feature, coarser, embedding), activation_maps)
+
+    def merge(self, feature: Tensor, coarser: Tensor | None, embedding: Tensor | None) -> Tensor:
+        """Project, add, modulate by channel; the result is (B, channels, h, w)."""
+        x: Tensor = self.norm(self.project(feature))
         if coarser is not None:
             x = x + F.interpolate(coarser, x.shape[2:], mode="bilinear")
         if self.film is not None and embedding is not None:
             x = self.film(x, embedding)
+        return x
+
+    def finish(self, merged: Tensor, activation_maps: Tensor | None) -> Tensor:
+        """Modulate by place, rectify, refine; all are (B, channels, h, w)."""
         if self.gate is not None and activation_maps is not None:
-            x = self.gate(x, activation_maps)
-        x = F.relu(x)
+            merged = self.gate(merged, activation_maps)
+        x = F.relu(merged)
         refined: Tensor = self.context(x + self.refine(x))
         return refined
 

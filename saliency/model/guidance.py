@@ -19,10 +19,15 @@ class FiLM(nn.Module):
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
+    def factors(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `1 + gamma` and `beta`, (B, channels, 1, 1), for (B, embedding_length)."""
+        gamma, beta = torch.chunk(self.modulation(embedding)[:, :, None, None], 2, dim=1)
+        return 1 + gamma, beta
+
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """Return (B, channels, h, w) modulated by `embedding` (B, embedding_length)."""
-        gamma, beta = torch.chunk(self.modulation(embedding)[:, :, None, None], 2, dim=1)
-        return (1 + gamma) * x + beta
+        scale, shift = self.factors(embedding)
+        return scale * x + shift
 
 
 class SpatialGate(nn.Module):

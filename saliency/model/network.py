@@ -258,8 +258,6 @@ class SaliencyNetwork(nn.Module):
         if self.decoder is None or self.priors is None:
             return Output(None, score_logits, (), pooled, trained, attributes, score_error, errors)
 
-        if dataset_index is None:
-            dataset_index = torch.zeros(len(images), dtype=torch.long, device=images.device)
         maps = None
         if self.aesthetics is not None and self._guided_by("gate"):
             maps = self.aesthetics.activation_maps(

@@ -40,12 +40,13 @@ class DatasetPriors(nn.Module):
         self.log_temperature_offsets = nn.Parameter(torch.zeros(dataset_count))
         self.log_blur_offsets = nn.Parameter(torch.zeros(dataset_count))
 
-    def forward(self, logits: Tensor, dataset_index: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, dataset_index: Tensor | None) -> Tensor:
         """Return the log-density.
 
         Args:
             logits: (B, h, w).
-            dataset_index: (B,) int64, 0 = neutral, i = the i-th data set counted from 1.
+            dataset_index: (B,) int64, 0 = neutral, i = the i-th data set counted from 1; None is
+                neutral for all, and what depends on it alone is then a constant.
 
         Returns:
             (B, h, w) natural logarithm; exp sums to 1 over an image.
@@ -64,14 +65,14 @@ class DatasetPriors(nn.Module):
         return to_log_density(density)
 
 
-def _pick(offsets: Tensor, dataset_index: Tensor) -> Tensor:
-    """Return row `dataset_index - 1` of `offsets`, zeros for index 0."""
+def _pick(offsets: Tensor, dataset_index: Tensor | None) -> Tensor:
+    """Return row `dataset_index - 1` of `offsets`, zeros for index 0; one row of zeros for None."""
     neutral = offsets.new_zeros(1, *offsets.shape[1:])
-    return torch.cat([neutral, offsets])[dataset_index]
+    return neutral if dataset_index is None else torch.cat([neutral, offsets])[dataset_index]
 
 
 def _blur(density: Tensor, sigma_px: Tensor) -> Tensor:
-    """Blur each (h, w) of `density` (B, h, w) with its own Gaussian of `sigma_px` (B,).
+    """Blur each (h, w) of `density` (B, h, w) with its own Gaussian of `sigma_px`, (B,) or (1,).
 
     Above half of `BLUR_RADIUS` the kernel is cut off and flattens. It is not clamped there: a
     clamp has no gradient, and a blur that passed it could not come back.
@@ -79,10 +80,11 @@ def _blur(density: Tensor, sigma_px: Tensor) -> Tensor:
     width = 2 * BLUR_RADIUS + 1
     offsets = torch.arange(width, device=density.device) - BLUR_RADIUS
     exponent = -offsets.square() / (2 * sigma_px.clamp(min=0.1)[:, None].square())
-    kernel = exponent.softmax(dim=1)  # (B, width)
-    padded = F.pad(density[:, None], [BLUR_RADIUS] * 4, mode="replicate")[:, 0]
-    down = torch.einsum("bhwk,bk->bhw", padded.unfold(1, width, 1), kernel)
-    return torch.einsum("bhwk,bk->bhw", down.unfold(2, width, 1), kernel)
+    kernel = exponent.softmax(dim=1).expand(len(density), width)
+    # Each image is a channel with a kernel of its own.
+    padded = F.pad(density[None], [BLUR_RADIUS] * 4, mode="replicate")
+    down = F.conv2d(padded, kernel[:, None, :, None], groups=len(density))
+    return F.conv2d(down, kernel[:, None, None, :], groups=len(density))[0]
 
 
 def to_log_density(density: Tensor) -> Tensor:
