@@ -1,14 +1,15 @@
 """The decoder in steps that ONNX Runtime computes faster, for the same numbers.
 
-ONNX Runtime keeps what it convolves in blocks of channels. Convolutions, sums of maps, rectification
-and doubling by bilinear interpolation stay in them, and a sum and a rectification behind a
-convolution cost nothing; normalisation and products with a vector leave them, and each way in or
-out copies the map.
+ONNX Runtime keeps what it convolves in blocks of channels. Convolutions, sums of maps,
+rectification and doubling by bilinear interpolation stay in them, and a sum and a rectification
+behind a convolution cost nothing; normalisation and products with a vector leave them, and each
+way in or out copies the map.
 """
 
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,8 @@ def rearrange(network: SaliencyNetwork) -> SaliencyNetwork:
     network = deepcopy(network).eval()
     if network.decoder is not None:
         _replace_norms(network.decoder)
-        network.decoder.stages = nn.ModuleList(_Stage(s) for s in network.decoder.stages)
+        stages = network.decoder.stages
+        network.decoder.stages = nn.ModuleList(_Stage(cast(DecoderStage, s)) for s in stages)
     return network
 
 
