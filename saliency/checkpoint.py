@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,6 +193,17 @@ def to_sha256(path: Path) -> str:
     """Return the file's SHA-256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def identify(weights: Path) -> str:
+    """Return the SHA-256 of a checkpoint, which is read again only when it has changed."""
+    status = weights.stat()
+    return _identify(weights, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _identify(weights: Path, *status: int) -> str:
+    return to_sha256(weights)
 
 
 def _to_half(tensor: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.backends.base import NetworkOutput
-from saliency.checkpoint import to_sha256
+from saliency.checkpoint import identify
 from saliency.preprocessing import Preprocessing
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def find_graphs(weights: Path, preprocessing: Preprocessing) -> Graphs | None:
     graphs = name_graphs(weights, preprocessing)
     if not all(path.is_file() for path in graphs.values()):
         return None
-    sha256 = to_sha256(weights).encode()
+    sha256 = identify(weights).encode()
     if all(sha256 in _read_end(path) for path in graphs.values()):
         return graphs
     log.warning(

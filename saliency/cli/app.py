@@ -1,5 +1,6 @@
 """The `saliency` command: its verbs, and what the world sees of errors."""
 
+import gc
 import logging
 import sys
 import warnings
@@ -10,7 +11,7 @@ import typer
 
 from saliency import __version__
 from saliency.allocator import keep_freed_memory
-from saliency.cli.console import stderr
+from saliency.cli.progress import say
 from saliency.errors import SaliencyError
 
 VERBS = {
@@ -78,9 +79,11 @@ def main() -> None:
     try:
         build_app(*sys.argv[1:2])()
     except SaliencyError as error:
-        stderr.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        say(f"error: {error}", style="red")
         sys.exit(1)
     except OSError as error:
         # A full disk, a folder without permission: the operating system's words are clear.
-        stderr.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        say(f"error: {error}", style="red")
         sys.exit(1)
+    finally:
+        gc.freeze()  # what ends with the process need not be searched for garbage

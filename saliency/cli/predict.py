@@ -32,10 +32,9 @@ from saliency.batch import (
     write_table,
 )
 from saliency.batch.engine import Engine, EngineName, LocalEngine
-from saliency.checkpoint import released_weights, to_sha256
-from saliency.cli.console import stdout
+from saliency.checkpoint import identify, released_weights
 from saliency.cli.options import Backend, BatchSize, Device, Weights
-from saliency.cli.progress import Progress, progress, say
+from saliency.cli.progress import Progress, print_results_to, progress, say
 from saliency.devices import count_cores
 from saliency.errors import ConfigError, SaliencyError
 from saliency.insights import AspectRatio
@@ -147,7 +146,7 @@ def predict(
     ):
         made_by = to_fingerprint(
             version=__version__,
-            weights=to_sha256(weights or released_weights()),
+            weights=identify(weights or released_weights()),
             backend=engine.backend,
             precision=engine.precision,
             pictures=asdict(pictures),
@@ -195,7 +194,7 @@ def _open_engine(
             "The engine ray needs Ray, which is not installed; to get it: "
             "pip install 'aesthetic-saliency[ray]'"
         ) from error
-    stdout.file = sys.stdout  # for the results; what Ray itself prints is none
+    print_results_to(sys.stdout)  # what Ray itself prints is none
     with redirect_stdout(sys.stderr), run_ray(ray_address):
         yield RayEngine(weights, device, backend, workers=workers, batch_size=batch_size)
 
@@ -206,7 +205,7 @@ def _settings(engine: Engine, weights: Path | None, pictures: Pictures) -> dict[
     options = ", ".join(f"{name} {value}" for name, value in asdict(pictures).items() if value)
     return {
         "Package": f"aesthetic-saliency {__version__}",
-        "Weights": f"{path.name}, SHA-256 {to_sha256(path)}",
+        "Weights": f"{path.name}, SHA-256 {identify(path)}",
         "Device": f"{engine.device}, {engine.precision}",
         "Pictures": options,
         "Written": time.strftime("%Y-%m-%d %H:%M %Z"),

@@ -1,15 +1,24 @@
-"""How far a long run is: a bar on a terminal, a line now and then in a log."""
+"""How far a long run is: a bar on a terminal, a line now and then in a log.
+
+rich is for terminals and takes a while to import; a log gets plain lines.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
+from typing import TYPE_CHECKING, TextIO
 
-from saliency.cli.console import progress_bar, stderr, stdout
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 LOG_EVERY_S = 10.0
+
+_results: TextIO | None = None
+"""Where results go; None is stdout."""
 
 
 class Progress:
@@ -20,8 +29,12 @@ class Progress:
         self._total = total
         self._done = self._skipped = 0
         self._began = self._logged = time.monotonic()
-        self._bar = progress_bar()
-        self._task = self._bar.add_task(description, total=total)
+        self._bar: Bar | None = None
+        if sys.stderr.isatty():
+            from saliency.cli.console import progress_bar
+
+            self._bar = progress_bar()
+            self._task = self._bar.add_task(description, total=total)
 
     def advance(self, *, skipped: bool = False) -> None:
         """Count one more.
@@ -31,9 +44,10 @@ class Progress:
         """
         self._done += 1
         self._skipped += skipped
-        self._bar.advance(self._task)
         now = time.monotonic()
-        if not stderr.is_terminal and now - self._logged >= LOG_EVERY_S:
+        if self._bar is not None:
+            self._bar.advance(self._task)
+        elif now - self._logged >= LOG_EVERY_S:
             self._logged = now
             self._log(now - self._began)
 
@@ -47,18 +61,31 @@ class Progress:
 
     def print_result(self, line: str) -> None:
         """Print to stdout; on a terminal above the bar."""
-        console = stderr if stderr.is_terminal and stdout.is_terminal else stdout
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if self._bar is not None and sys.stdout.isatty():
+            say(line)
+        else:
+            print(line, file=_results or sys.stdout)
 
 
 @contextmanager
 def progress(description: str, total: int) -> Iterator[Progress]:
     """Show progress while inside."""
     shown = Progress(description, total)
-    with shown._bar:
+    with shown._bar or nullcontext():
         yield shown
+
+
+def print_results_to(stream: TextIO) -> None:
+    """Print results to `stream`, whatever becomes of stdout."""
+    global _results
+    _results = stream
 
 
 def say(line: str, style: str | None = None) -> None:
     """Print one line to stderr as it is."""
+    if not sys.stderr.isatty():
+        print(line, file=sys.stderr)
+        return
+    from saliency.cli.console import stderr
+
     stderr.print(line, style=style, highlight=False, markup=False, soft_wrap=True)

@@ -176,7 +176,7 @@ def _find_points(cells: NDArray[np.float64]) -> list[tuple[Point, float]]:
         return []
     basins = _merge_ripples(heights, _climb(heights))
     points = []
-    for basin in np.unique(basins):
+    for basin in np.flatnonzero(np.bincount(basins.ravel())):  # `unique` imports masked arrays
         member = basins == basin
         height = heights[member].max()
         top = np.where(member, heights - TOP_OF_PEAK * height, 0).clip(min=0)
