@@ -125,8 +125,9 @@ class Predictor:
             backend: What computes: `torch`, the reference; `onnx` or `openvino`, faster on a CPU,
                 for checkpoints that `saliency export` was called for, as for the released one;
                 `auto`, the fastest of those that are installed and can.
-            threads: On a CPU: how many threads will call `infer` at once, each computing on one
-                core; None: one call at a time, on all cores.
+            threads: On a CPU: how many threads will call at once, each computing on one core;
+                None: one call at a time, on all cores. What OpenCV and PyTorch take is set for
+                the whole process.
             dropout_samples: How many times to read the score with features dropped at random, the
                 same ones for every photo, for `Uncertainty.score_model_std`; 16 is plenty. Needs
                 PyTorch and a network that was trained with dropout.
@@ -140,6 +141,8 @@ class Predictor:
         found = find_device(device)  # before the slower loading
         path = released_weights() if weights is None else Path(weights)
         opened = open_backend(backend, path, found, precision, threads, dropout_samples)
+        if threads is not None and found.type == "cpu":
+            cv2.setNumThreads(1)  # its own threads would wait for cores that the callers have
         return cls(read_header(path), str(found), backend=opened)
 
     @property
