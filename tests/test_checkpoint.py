@@ -16,6 +16,7 @@ import saliency.checkpoint
 from saliency.checkpoint import (
     Card,
     Checkpoint,
+    identify,
     load_checkpoint,
     read_header,
     released_weights,
@@ -284,3 +285,11 @@ def test_a_header_that_describes_nothing_is_refused(path, tmp_path):
     damaged = tampered(path, tmp_path / "odd.safetensors", "preprocessing", lambda _: {"height": 1})
     with pytest.raises(CheckpointError, match="Found a mismatch"):
         read_header(damaged)
+
+
+def test_a_checkpoint_is_identified_by_its_bytes_also_after_they_change(path, tmp_path):
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(path.read_bytes())
+    assert identify(copy) == to_sha256(path)
+    copy.write_bytes(path.read_bytes() + b" ")
+    assert identify(copy) == to_sha256(copy) != to_sha256(path)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -412,3 +413,14 @@ def test_a_row_of_an_output_is_a_batch_of_one():
     assert found.uncertainty == expected.uncertainty
     assert np.array_equal(found.network_density, expected.network_density)
     assert found.score == expected.score
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(2, 1), (None, 2)])
+def test_opencv_leaves_the_cores_to_those_who_call(threads, expected):
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        Predictor.load(device="cpu", threads=threads)
+        assert cv2.getNumThreads() == expected
+    finally:
+        cv2.setNumThreads(before)
