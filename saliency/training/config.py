@@ -188,8 +188,17 @@ class SharingConfig(Section):
     per_channel: bool = False  # a mixing weight a channel in "cross_stitch", else one a stage
     subspaces: int = Field(2, ge=1)  # of each stage's channels in "sluice"
     update_every: int = Field(20, ge=1)  # steps between covariance updates in "multilinear"
-    splits: tuple[int, ...] = ()  # epochs after which "adaptive" splits a stage; () halves the run
+    splits: tuple[int, ...] = ()  # epochs after which "adaptive" may split a stage, deepest first;
+    # (): evenly in the first half of the run, one for each trained stage
     max_groups: int = Field(2, ge=1)  # that "adaptive" may split a stage into
+    branching: float = Field(4.0, ge=0)  # how readily "adaptive" splits, see `choose_groups`
+
+    @field_validator("splits")
+    @classmethod
+    def _splits_rise(cls, given: tuple[int, ...]) -> tuple[int, ...]:
+        if list(given) != sorted(set(given)) or min(given, default=1) < 1:
+            raise ValueError("splits should be rising numbers of epochs from 1 on")
+        return given
 
 
 class TrainConfig(Section):

@@ -52,6 +52,7 @@ from saliency.training.data import (
     teach,
 )
 from saliency.training.distributed import World
+from saliency.training.growth import Growth, grow_as
 from saliency.training.optimization import (
     build_optimizer,
     clip_gradients,
@@ -66,6 +67,7 @@ from saliency.training.state import (
     TrainingState,
     load_config_of,
     load_state,
+    load_tree_of,
     save_state,
 )
 from saliency.types import Batch, Output
@@ -78,8 +80,9 @@ COMPILED = ("hard", "joint_feature", "multilinear")
 COSINE_EVERY = 20
 """Steps between cosines of the tasks' gradients, which cost a backward pass of the heads."""
 
-PRIOR_IMAGES, GAP_IMAGES = 500, 200
-"""Images of a kind at most: of training for constant predictions, of validation for its losses."""
+PRIOR_IMAGES, GAP_IMAGES, AFFINITY_IMAGES = 500, 200, 500
+"""Images of a kind at most: of training for constant predictions, of validation for its losses, of
+training for what tasks agree on."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,9 @@ def train(
     """Train a network, or go on with a run that was stopped.
 
     `run_dir` receives `best.safetensors` and `last.safetensors` (checkpoints for `Predictor`),
-    `state.safetensors` (for resuming), `metrics.jsonl` and TensorBoard's files. A run that finds
-    a state there goes on from it and ends as it would have without the stop.
+    `state.safetensors` (for resuming), `metrics.jsonl` and TensorBoard's files; with
+    `sharing.name` = "adaptive" also `splits.jsonl`. A run that finds a state there goes on from it
+    and ends as it would have without the stop.
 
     Several processes may share a run: each calls this with its own `world` and device, and
     computes its share of every batch. Their number changes the speed, not what is learned but for
@@ -163,6 +167,12 @@ def train(
     network.to(found).to(memory_format=torch.channels_last)
     both = config.model.saliency and config.model.aesthetics
     anchor = FeatureAnchor(network) if both and config.train.feature_anchor else None
+    growth = None
+    if config.sharing.name == "adaptive":
+        batches = PlainBatches(train_sets, preprocessing, AFFINITY_IMAGES)
+        growth = Growth(config, network, tasks, batches, found, world)
+    if goes_on:
+        grow_as(network, load_tree_of(run_dir / STATE))
     shared = SharedTensors(network)
     shared.check(config.weighting, weighting.needs, _least_rated_gradient(config))
     if not goes_on and world.is_first:
@@ -192,6 +202,7 @@ def train(
         tasks,
         shared,
         anchor,
+        growth,
         loader,
         validation_sets,
         preprocessing,
@@ -302,6 +313,7 @@ class _Run:
         tasks: tuple[Task, ...],
         shared: SharedTensors,
         anchor: FeatureAnchor | None,
+        growth: Growth | None,
         loader: TrainingLoader,
         validation_sets: LabelledSets,
         preprocessing: Preprocessing,
@@ -315,6 +327,7 @@ class _Run:
         self.tasks = tasks
         self.shared = shared
         self.anchor = anchor
+        self.growth = growth
         self.loader = loader
         self.validation_sets = validation_sets
         self.preprocessing = preprocessing
@@ -373,7 +386,16 @@ class _Run:
         progress.finished = progress.epoch >= train.epochs
         if progress.finished or progress.epoch % train.validate_every == 0:
             self._validate(means)
+        if self.growth is not None and not progress.finished:
+            self._grow(self.growth)
         self._save()
+
+    def _grow(self, growth: Growth) -> None:
+        """Split a stage of the encoder between tasks if it is time."""
+        decision = growth.after_epoch(self.state)
+        if decision is not None:
+            self.shared = SharedTensors(self.state.network)
+            self.reporter.split(decision, self.state.progress.step)
 
     def _step(self, share: Share) -> dict[str, float]:
         """Take one optimiser step and return what is logged of it."""

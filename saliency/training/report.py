@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from saliency.training.config import TrainingConfig
+from saliency.training.growth import Decision
 
 TENSORBOARD_EVERY = 20  # steps
 LINE_EVERY_S = 60.0
@@ -159,6 +161,22 @@ class Reporter:
             soft_wrap=True,
         )
 
+    def split(self, decision: Decision, step: int) -> None:
+        """Show and write which tasks share a stage of the encoder from now on."""
+        groups = " | ".join(", ".join(group) for group in decision.groups)
+        stage = "final features" if decision.final else f"stride {decision.stride}"
+        text = f"{stage}: {groups}"
+        self._writer.add_text("sharing", text, step)
+        with (self._run_dir / "splits.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(decision)) + "\n")
+        agreed = " ".join(f"{name} {value:.3f}" for name, value in decision.affinity.items())
+        self._console.print(
+            f"epoch {decision.epoch}  sharing at {text}  [{agreed}]",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
 
 class Silence(Reporter):
     """What processes other than the first report: nothing."""
@@ -172,7 +190,7 @@ class Silence(Reporter):
     def _nothing(self, *args: Any, **kwargs: Any) -> None:
         pass
 
-    start = step = speed = epoch = _nothing
+    start = step = speed = epoch = split = _nothing
 
 
 _SHOWN = ("CC", "NSS", "KLDiv", "SIM", "SRCC", "PLCC")

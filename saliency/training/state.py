@@ -70,6 +70,7 @@ def save_state(path: Path, state: TrainingState, config: TrainingConfig) -> None
         "config": config.model_dump_json(),
         "progress": json.dumps(asdict(state.progress)),
         "random": json.dumps(_random_states()),
+        "tree": json.dumps(state.network.architecture.sharing_tree),
     }
     # Copies, because the live network and its average may share untrained tensors.
     copies = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
@@ -83,6 +84,18 @@ def load_config_of(path: Path) -> str:
         CheckpointError: The file is damaged or no training state.
     """
     return _metadata(path)["config"]
+
+
+def load_tree_of(path: Path) -> tuple[tuple[int, ...], ...]:
+    """Return how the stages of the saved network were split; a network to fill has to be so too.
+
+    Returns:
+        For each encoder stage the group of each task; empty where nothing is split.
+
+    Raises:
+        CheckpointError: The file is damaged or no training state.
+    """
+    return tuple(map(tuple, json.loads(_metadata(path).get("tree", "[]"))))
 
 
 def load_state(path: Path, state: TrainingState) -> None:

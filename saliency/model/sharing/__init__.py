@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from saliency.model.encoder import Encoder
+from saliency.model.sharing.adaptive import AdaptiveSharing
 from saliency.model.sharing.base import Readers, SharedFeatures, Sharing
 from saliency.model.sharing.cross_stitch import CrossStitch
 from saliency.model.sharing.hard import HardSharing
@@ -30,6 +31,7 @@ SharingName = Literal[
 
 __all__ = [
     "CrossStitch",
+    "AdaptiveSharing",
     "HardSharing",
     "JointFeature",
     "MeanConstraint",
@@ -77,11 +79,11 @@ def build_sharing(
             return Sluice(encoder, task_count, subspaces=subspaces)
         case "mtan":
             return Mtan(encoder, task_count)
+        case "adaptive":
+            return AdaptiveSharing(encoder, task_count, tree)
         case "mean_constraint":
             return MeanConstraint(encoder, task_count)
         case "joint_feature":
             return JointFeature(task_count)
         case "multilinear":
             return Multilinear(encoder, task_count, update_every)
-        case _:
-            raise NotImplementedError(name)

@@ -1,0 +1,249 @@
+"""Growing a shared trunk into a tree of tasks while it is trained, for `sharing.name = adaptive`.
+
+After each of some epochs one stage of the encoder may be split between groups of tasks, the
+deepest one first. What to do follows from the epoch and the tree alone, so that a run that was
+stopped needs no more than these to go on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from saliency.errors import ConfigError
+from saliency.model import SaliencyNetwork
+from saliency.model.sharing import AdaptiveSharing
+from saliency.model.sharing.adaptive import Copied, Tree, to_lists
+from saliency.model.sharing.affinity import choose_groups, task_affinity
+from saliency.tasks import Task
+from saliency.training.config import TrainingConfig
+from saliency.training.distributed import World
+from saliency.training.optimization import build_optimizer
+from saliency.training.state import TrainingState
+from saliency.types import Batch
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of a stage.
+
+    Attributes:
+        epoch: After which it was looked at, counted from 1.
+        stride: Of the stage, in input pixels.
+        final: Whether it is what gives the final features.
+        groups: Names of the tasks in each group; all in one if the stage stays shared.
+        affinity: The tasks' affinities, `one~other` -> 0..1.
+        tree: For each stage, shallow to deep, the group of each task, from now on.
+    """
+
+    epoch: int
+    stride: int
+    final: bool
+    groups: tuple[tuple[str, ...], ...]
+    affinity: dict[str, float]
+    tree: Tree
+
+
+class Growth:
+    """Decides after an epoch whether and how to split a stage, and splits it."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        network: SaliencyNetwork,
+        tasks: tuple[Task, ...],
+        batches: Iterable[Batch],
+        device: torch.device,
+        world: World,
+    ) -> None:
+        """Plan the splits.
+
+        Args:
+            config: Of the run.
+            network: What is trained; its frozen stages stay shared.
+            tasks: In the order of the network's.
+            batches: Training images that errors are measured on, as they are; gone through once
+                for each stage that is looked at.
+            device: Where the network is.
+            world: The first process decides for all.
+
+        Raises:
+            ConfigError: A split would come after the run's last step.
+        """
+        self._config = config
+        self._tasks = tasks
+        self._batches = batches
+        self._device = device
+        self._world = world
+        self._epochs = split_epochs(config, len(_trained_stages(network)))
+
+    def after_epoch(self, state: TrainingState) -> Decision | None:
+        """Split a stage of the live network and of the averaged one if it is time.
+
+        The n-th chosen epoch is that of the n-th stage from the deepest one. A stage that stays
+        shared keeps those before it shared too. After a split the optimiser is a new one, with
+        the moments of the old; what copies trained so far is that of what they copy.
+
+        Returns:
+            What was decided; None if it is not time, or nothing is left to decide.
+        """
+        network, epoch = state.network, state.progress.epoch
+        if epoch not in self._epochs:
+            return None
+        tree = _sharing_of(network).tree
+        stage = len(tree) - 1 - self._epochs.index(epoch)
+        deepest = stage == len(tree) - 1
+        if stage not in _trained_stages(network) or not (deepest or any(tree[stage + 1])):
+            return None
+        count = len(self._tasks)
+        # The heads are the branches above the deepest stage.
+        branches = tuple(range(count)) if deepest else tree[stage + 1]
+        measured = [0.0] * (count * count + count)
+        if self._world.is_first:
+            affinity, groups = self._choose(state, stage, branches)
+            measured = [*affinity.flatten().tolist(), *map(float, groups)]
+        found = self._world.of_first(measured)
+        groups = tuple(int(group) for group in found[count * count :])
+        if any(groups):
+            self._split(state, stage, groups)
+        strides = network.encoder.strides
+        return Decision(
+            epoch,
+            strides[min(stage, len(strides) - 1)],
+            stage == len(strides),
+            tuple(tuple(self._tasks[t].name for t in group) for group in to_lists(groups)),
+            {
+                f"{self._tasks[i].name}~{self._tasks[j].name}": found[i * count + j]
+                for i in range(count)
+                for j in range(i + 1, count)
+            },
+            _sharing_of(network).tree,
+        )
+
+    def _choose(
+        self, state: TrainingState, stage: int, branches: tuple[int, ...]
+    ) -> tuple[Tensor, tuple[int, ...]]:
+        """Return the tasks' affinities (T, T) and the group of each task at a stage."""
+        network = state.ema.module
+        errors = image_errors(network, self._tasks, self._batches, self._device)
+        affinity = task_affinity(errors)
+        strides = network.encoder.strides
+        groups = choose_groups(
+            affinity,
+            branches,
+            self._config.sharing.max_groups,
+            poolings=round(math.log2(strides[-1] / strides[min(stage, len(strides) - 1)])),
+            branching=self._config.sharing.branching,
+        )
+        return affinity, groups
+
+    def _split(self, state: TrainingState, stage: int, groups: tuple[int, ...]) -> None:
+        copied = split_stage(state.network, stage, groups)
+        split_stage(state.ema.module, stage, groups)
+        config = self._config
+        optimizer = build_optimizer(state.network, state.weighting, config.train, config.sharing.lr)
+        carry_moments(state.optimizer, optimizer, copied)
+        state.optimizer = optimizer
+
+
+def split_epochs(config: TrainingConfig, stages: int) -> tuple[int, ...]:
+    """Return the epochs after which a stage is looked at, the n-th for the n-th deepest.
+
+    Unless the config names them they lie evenly in the first half of the run, one for each stage
+    but at most one an epoch; the second half trains the whole tree. A run of one epoch has none.
+
+    Args:
+        config: Of the run.
+        stages: How many are trained.
+
+    Raises:
+        ConfigError: The config names an epoch that no training follows.
+    """
+    epochs, given = config.train.epochs, config.sharing.splits
+    if given and given[-1] >= epochs:
+        raise ConfigError(
+            f"`sharing.splits` should name epochs before the last one, {epochs}, so that what is "
+            f"split is trained. Found {list(given)}."
+        )
+    half = epochs // 2
+    return given or tuple(sorted({-(-half * k // stages) for k in range(1, stages + 1)} - {0}))
+
+
+def grow_as(network: SaliencyNetwork, tree: Tree) -> None:
+    """Split a network, not split yet, into `tree`; nothing if that is empty.
+
+    Raises:
+        ConfigError: It is no tree of its stages and tasks.
+    """
+    for stage in reversed(range(len(tree))):
+        if any(tree[stage]):
+            split_stage(network, stage, tree[stage])
+
+
+def split_stage(network: SaliencyNetwork, stage: int, groups: tuple[int, ...]) -> list[Copied]:
+    """Split a stage in place, so that a checkpoint of the network rebuilds the tree.
+
+    Returns:
+        What was copied.
+    """
+    sharing = _sharing_of(network)
+    copied = sharing.split(network.encoder, stage, groups)
+    network.architecture = replace(network.architecture, sharing_tree=sharing.tree)
+    return copied
+
+
+def carry_moments(
+    old: torch.optim.Optimizer, new: torch.optim.Optimizer, copied: Sequence[Copied]
+) -> None:
+    """Give `new` the moments of `old`, and to copies those of what they were copied from."""
+    sources = {
+        ours: theirs
+        for source, made in copied
+        for theirs, ours in zip(source.parameters(), made.parameters(), strict=True)
+    }
+    for group in new.param_groups:
+        for parameter in group["params"]:
+            moments = old.state.get(sources.get(parameter, parameter))
+            if moments:
+                new.state[parameter] = {name: value.clone() for name, value in moments.items()}
+
+
+@torch.no_grad()
+def image_errors(
+    network: SaliencyNetwork,
+    tasks: Sequence[Task],
+    batches: Iterable[Batch],
+    device: torch.device,
+) -> Tensor:
+    """Return (N, T) losses of each image and task in the neutral setting; nan without a label."""
+    network.eval()
+    rows = []
+    for plain in batches:
+        batch = plain.to(device)
+        output = network(batch.images)
+        losses = torch.full((len(batch.images), len(tasks)), math.nan, dtype=torch.double)
+        for number, task in enumerate(tasks):
+            here = task.present(batch)
+            if here.any():
+                losses[here.cpu(), number] = task.losses(output, batch)[here].double().cpu()
+        rows.append(losses)
+    return torch.cat(rows)
+
+
+def _sharing_of(network: SaliencyNetwork) -> AdaptiveSharing:
+    if not isinstance(network.sharing, AdaptiveSharing):
+        raise ConfigError(
+            "Only a network of sharing.name = 'adaptive' grows. Found "
+            f"{network.architecture.sharing!r}."
+        )
+    return network.sharing
+
+
+def _trained_stages(network: SaliencyNetwork) -> list[int]:
+    """Return the stages that are trained; copies of frozen ones would stay what they copy."""
+    stages: list[nn.Module] = network.encoder.stages()
+    return [i for i, s in enumerate(stages) if any(p.requires_grad for p in s.parameters())]
