@@ -1,6 +1,7 @@
 """Short training runs on drawn images."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -29,13 +30,19 @@ ema_decay = 0.9
 
 
 @pytest.fixture(scope="session")
-def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrainingConfig]:
-    """Return a function from overrides to the config of a run of 2 epochs, 4 steps each."""
+def tiny_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe of a run of 2 epochs, 4 steps each."""
     path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
     path.write_text(TOML)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_toml: Path) -> Callable[..., TrainingConfig]:
+    """Return a function from overrides to the config of that run."""
 
     def build(*overrides: str) -> TrainingConfig:
-        return load_config(path, overrides)
+        return load_config(tiny_toml, overrides)
 
     return build
 
