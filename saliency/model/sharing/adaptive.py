@@ -50,8 +50,10 @@ class AdaptiveSharing(Sharing):
     from a wide one. Here the pretrained timm encoder itself is the thin network: choose a small
     one.
 
-    Cost: nothing while all stages are shared; then, in parameters and in FLOPs, each split stage
-    once more for each further group.
+    Cost: one encoder while all stages are shared; then, in parameters and in FLOPs, each split
+    stage once more for each further group. Of `tf_efficientnet_lite2` at 288x384 the final
+    features split in two are 1.09 times the parameters and 1.04 times the FLOPs, with stride 32
+    1.76 and 1.33, with stride 16 1.98 and 1.70.
 
     Source:
         Lu, Kumar, Zhai, Cheng, Javidi, Feris, "Fully-adaptive feature sharing in multi-task

@@ -123,8 +123,8 @@ def choose_groups(
     on less than 3/4 of the examples, one pooling before it if on less than 1/2.
 
     Note: the paper looks for the g of each d by spectral clustering of the affinities, made for
-    many tasks. Here they are few enough to try all g, and the cheapest is found for certain. Its
-    values of alpha and L_0 are tied to its network; the defaults are this project's own.
+    many tasks. Here they are few enough to try all g, and the cheapest is found for certain.
+    The default of alpha is this project's own.
 
     Args:
         affinity: (T, T) of tasks.
