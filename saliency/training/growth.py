@@ -110,11 +110,10 @@ class Growth:
         groups = tuple(int(group) for group in found[count * count :])
         if any(groups):
             self._split(state, stage, groups)
-        strides = network.encoder.strides
         return Decision(
             epoch,
-            strides[min(stage, len(strides) - 1)],
-            stage == len(strides),
+            _stride(network, stage),
+            stage == len(network.encoder.strides),
             tuple(tuple(self._tasks[t].name for t in group) for group in to_lists(groups)),
             {
                 f"{self._tasks[i].name}~{self._tasks[j].name}": found[i * count + j]
@@ -131,12 +130,11 @@ class Growth:
         network = state.ema.module
         errors = image_errors(network, self._tasks, self._batches, self._device)
         affinity = task_affinity(errors)
-        strides = network.encoder.strides
         groups = choose_groups(
             affinity,
             branches,
             self._config.sharing.max_groups,
-            poolings=round(math.log2(strides[-1] / strides[min(stage, len(strides) - 1)])),
+            poolings=round(math.log2(_stride(network, -1) / _stride(network, stage))),
             branching=self._config.sharing.branching,
         )
         return affinity, groups
@@ -241,6 +239,12 @@ def _sharing_of(network: SaliencyNetwork) -> AdaptiveSharing:
             f"{network.architecture.sharing!r}."
         )
     return network.sharing
+
+
+def _stride(network: SaliencyNetwork, stage: int) -> int:
+    """Return the input pixels per feature pixel of a stage; final features have the deepest's."""
+    strides = network.encoder.strides
+    return strides[min(stage, len(strides) - 1)]
 
 
 def _trained_stages(network: SaliencyNetwork) -> list[int]:
