@@ -4,10 +4,14 @@ import json
 import pytest
 from rich.console import Console
 
+from saliency.training.growth import Decision
 from saliency.training.report import TENSORBOARD_EVERY, Reporter, Silence
 
 METRICS = {"looked": {"CC": 0.5, "SIM": 0.25}, "rated": {"SRCC": 0.75}}
 GAPS = {"saliency": 0.125}
+SPLIT = Decision(
+    1, 32, True, (("looks",), ("mood", "age")), {"looks~mood": 0.25}, ((0, 0, 0), (0, 1, 1))
+)
 
 
 @pytest.fixture
@@ -57,6 +61,16 @@ def test_an_epoch_shows_its_metrics(reporter, text, tiny_config):
         assert words in shown
 
 
+def test_a_split_shows_the_groups_and_what_they_agree_on(tmp_path, reporter, text, tiny_config):
+    with reporter:
+        reporter.start(tiny_config(), total_steps=8, step=0)
+        reporter.split(SPLIT, 4)
+    assert "epoch 1  sharing at final features: looks | mood, age" in text.getvalue()
+    assert "looks~mood 0.250" in text.getvalue()
+    (row,) = [json.loads(line) for line in (tmp_path / "splits.jsonl").read_text().splitlines()]
+    assert row["tree"] == [[0, 0, 0], [0, 1, 1]]
+
+
 @pytest.mark.parametrize(("waiting", "warns"), [(0.04, False), (0.43, True)])
 def test_a_network_that_waits_for_data_is_told_what_helps(
     reporter, text, tiny_config, waiting, warns
@@ -74,6 +88,7 @@ def test_silence_leaves_nothing(tmp_path, capsys, tiny_config):
         reporter.step(TENSORBOARD_EVERY, {"loss": 1.0})
         reporter.speed(1, 4, 123.4, 0.5, 0)
         reporter.epoch(1, 4, {}, METRICS, 0.5, GAPS)
+        reporter.split(SPLIT, 4)
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
 

@@ -15,6 +15,7 @@ from saliency.training.state import (
     TrainingState,
     load_config_of,
     load_state,
+    load_tree_of,
     save_state,
 )
 from saliency.weighting import UncertaintyWeighting
@@ -98,6 +99,27 @@ def test_a_state_of_version_0_1_counts_every_step(path, config):
     state = fresh_state(config)
     load_state(path, state)
     assert state.progress.counts == {"loss": 2}
+
+
+def test_the_tree_of_a_split_network_is_kept(tmp_path, config):
+    tree = ((0, 0),) * 4 + ((0, 1),)
+    torch.manual_seed(0)
+    network = SaliencyNetwork(
+        Architecture("test_efficientnet", decoder_channels=8, sharing="adaptive", sharing_tree=tree)
+    )
+    state = fresh_state(config)
+    state.network = network
+    save_state(tmp_path / "state.safetensors", state, config)
+    assert load_tree_of(tmp_path / "state.safetensors") == tree
+
+
+def test_a_state_from_before_there_were_trees_has_none(path):
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = dict(file.metadata())
+    del metadata["tree"]
+    save_file(tensors, path, metadata)
+    assert load_tree_of(path) == ()
 
 
 def test_a_start_without_any_score_comes_back(tmp_path, config):
