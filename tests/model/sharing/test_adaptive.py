@@ -48,6 +48,16 @@ def test_one_group_everywhere_is_hard_sharing(encoder, images):
     assert not adaptive.state_dict()
 
 
+@pytest.mark.parametrize("name", ["resnet10t", "test_convnext"])
+def test_other_encoders_split_too(name, images):
+    encoder = Encoder(name).eval()
+    sharing = AdaptiveSharing(encoder, 2).eval()
+    before = sharing(encoder, images)
+    for stage in reversed(range(len(sharing.tree))):
+        sharing.split(encoder, stage, (0, 1))
+    assert_same_features(sharing(encoder, images), before)
+
+
 def test_a_split_changes_nothing_at_first(encoder, images):
     sharing = AdaptiveSharing(encoder, 3).eval()
     before = sharing(encoder, images)
