@@ -30,8 +30,8 @@ SharingName = Literal[
 ]
 
 __all__ = [
-    "CrossStitch",
     "AdaptiveSharing",
+    "CrossStitch",
     "HardSharing",
     "JointFeature",
     "MeanConstraint",
