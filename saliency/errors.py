@@ -39,3 +39,7 @@ class InsightError(SaliencyError):
 
 class BackendError(SaliencyError):
     """The requested backend is not installed, or does not go with the checkpoint or device."""
+
+
+class BusyError(SaliencyError):
+    """Another run writes into the same folder."""

@@ -10,12 +10,14 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from saliency.errors import SaliencyError
+from saliency.locks import hold_folder
 
 JOURNAL_NAME = ".saliency-journal.jsonl"
 
@@ -50,7 +52,7 @@ def to_fingerprint(**made_with: object) -> str:
 
 
 class Journal:
-    """The last word on each photo of an output folder.
+    """The last word on each photo of an output folder, which is this run's until it is closed.
 
     In memory is only where each entry begins: some hundred bytes a photo. Reading is safe in
     several threads; only one appends.
@@ -61,6 +63,7 @@ class Journal:
         resume: Go on behind what is there; False starts an empty journal.
 
     Raises:
+        BusyError: Another run writes into the folder.
         OSError: The folder cannot be written to.
         SaliencyError: The journal is damaged.
     """
@@ -69,15 +72,17 @@ class Journal:
         self.out_dir = out_dir
         self.made_by = made_by
         self._lock = threading.Lock()
-        out_dir.mkdir(parents=True, exist_ok=True)
         path = out_dir / JOURNAL_NAME
-        with path.open("a+b" if resume else "w+b") as lines:
-            lines.seek(0)
-            self._places, end = _index(lines)
-            lines.truncate(end)  # a line that was being written when the run was killed
-        # Unbuffered: what was appended survives this process, and an error shows at once.
-        self._file = path.open("ab", buffering=0)
-        self._reader = path.open("rb")
+        with ExitStack() as opened:
+            opened.enter_context(hold_folder(out_dir))
+            with path.open("a+b" if resume else "w+b") as lines:
+                lines.seek(0)
+                self._places, end = _index(lines)
+                lines.truncate(end)  # a line that was being written when the run was killed
+            # Unbuffered: what was appended survives this process, and an error shows at once.
+            self._file = opened.enter_context(path.open("ab", buffering=0))
+            self._reader = opened.enter_context(path.open("rb"))
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Journal:
         return self
@@ -88,8 +93,7 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
-        self._reader.close()
+        self._opened.close()
 
     def append(self, entry: Entry) -> None:
         """Write what became of a photo; from now on this is the last word on its name.

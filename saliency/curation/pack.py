@@ -30,6 +30,7 @@ from saliency.datasets.packed import (
 from saliency.densities import resize_density
 from saliency.errors import ConfigError, DatasetError, ImageError
 from saliency.files import write_atomically
+from saliency.locks import hold_folder
 from saliency.preprocessing import resize
 from saliency.rendering import to_saliency_map
 from saliency.threads import map_ahead
@@ -141,6 +142,7 @@ def pack(
         on_image: Called for each image, with whether an earlier run packed it.
 
     Raises:
+        BusyError: Another process packs into `folder`.
         ConfigError: `folder` holds another set, or this one packed otherwise.
         OSError: The disk is full.
     """
@@ -150,26 +152,27 @@ def pack(
             f"Found {size[0]}x{size[1]} and {quality}."
         )
     manifest = Manifest(source.config.name, source.config.layout, size, quality, source.sha256())
-    _begin(folder, manifest)
     advance = on_image or (lambda _: None)
     shards: list[Shard] = []
-    for number, start in enumerate(range(0, len(source), shard_images)):
-        indices = range(start, min(start + shard_images, len(source)))
-        path = folder / f"{source.config.name}-{number:05}.tar"
-        shard = _find_complete(path, len(indices))
-        if shard is None:
-            pack_one = partial(_pack_image, source, size, quality)
-            records = map_ahead(pack_one, indices, workers)
-            shard = _write_shard(path, source, indices, records, advance)
-        else:
-            for _ in indices:
-                advance(True)
-        shards.append(shard)
-    entries = [
-        {"file": s.file, "images": len(s.images), "bytes": s.bytes, "sha256": s.sha256}
-        for s in shards
-    ]
-    _write_json(folder / MANIFEST, asdict(manifest) | {"complete": True, "shards": entries})
+    with hold_folder(folder):
+        _begin(folder, manifest)
+        for number, start in enumerate(range(0, len(source), shard_images)):
+            indices = range(start, min(start + shard_images, len(source)))
+            path = folder / f"{source.config.name}-{number:05}.tar"
+            shard = _find_complete(path, len(indices))
+            if shard is None:
+                pack_one = partial(_pack_image, source, size, quality)
+                records = map_ahead(pack_one, indices, workers)
+                shard = _write_shard(path, source, indices, records, advance)
+            else:
+                for _ in indices:
+                    advance(True)
+            shards.append(shard)
+        entries = [
+            {"file": s.file, "images": len(s.images), "bytes": s.bytes, "sha256": s.sha256}
+            for s in shards
+        ]
+        _write_json(folder / MANIFEST, asdict(manifest) | {"complete": True, "shards": entries})
     return Packed(
         folder,
         images=sum(len(shard.images) for shard in shards),

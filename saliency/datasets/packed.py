@@ -12,6 +12,11 @@
 
 An image's members lie one behind the other, so that one read of a stretch of bytes, which is a
 small tar by itself, fetches all of it in any order.
+
+The same seed crops a packed image elsewhere than the folder's: a crop's place is drawn in pixels,
+and how many there are also decides which random numbers are left for mirroring and colours. The
+chances are the same, so a run on a packed set compares with one on the folder as another seed does.
+Places drawn as shares of the image would match, and would change every earlier run's seed.
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ from numpy.typing import NDArray
 from saliency.datasets.base import keep_inside
 from saliency.datasets.score_bins import Rating
 from saliency.densities import normalize_density, resize_density
-from saliency.errors import DatasetError
+from saliency.errors import DatasetError, ImageDecodeError
 from saliency.fixations import to_density
 from saliency.images import read_image
 from saliency.types import Fixations, Sample
@@ -199,7 +204,8 @@ class PackedDataset:
         """Read one image with its labels.
 
         Raises:
-            DatasetError: If the shard is damaged there.
+            ImageDecodeError: If the shard is damaged there; other images may be whole.
+            DatasetError: If the shard cannot be read at all.
         """
         members = self._read_members(index)
         image = read_image(members["jpg"])
@@ -226,7 +232,8 @@ class PackedDataset:
         """Return what raters said of one image, None in a set without ratings.
 
         Raises:
-            DatasetError: If the shard is damaged there.
+            ImageDecodeError: As `__getitem__`.
+            DatasetError: As `__getitem__`.
         """
         return to_rating(json.loads(self._read_members(index)["json"]))
 
@@ -239,9 +246,11 @@ class PackedDataset:
                 file.seek(offset)
                 data = file.read(length)
         except OSError as error:
-            raise DatasetError(f"The shard {path} cannot be read: {error}.") from error
-        if len(data) != length or zlib.crc32(data) != self._crc32[index]:
             raise DatasetError(
+                f"The shard {path} should be readable. Found: {error.strerror or error}."
+            ) from error
+        if len(data) != length or zlib.crc32(data) != self._crc32[index]:
+            raise ImageDecodeError(
                 f"The shard {path} is damaged at {self.ids[index]} (byte {offset}): its checksum "
                 f"differs. {PACK_AGAIN}"
             )

@@ -53,8 +53,8 @@ class Encoder(nn.Module):
             train_batch_norm_affine: Train scale and shift; the statistics stay frozen.
 
         Raises:
-            ConfigError: timm has no such network, it gives no such features, or the weights are
-                not its own.
+            ConfigError: timm has no such network, it gives no such features, its weights cannot
+                be downloaded, or `weights` are not its own.
         """
         super().__init__()
         self.name = name
@@ -67,7 +67,7 @@ class Encoder(nn.Module):
         wanted = (
             {"num_classes": 0, "global_pool": ""} if final_features else {"features_only": True}
         )
-        with _refusal(name):
+        with _refusal(name), _download(name):
             self.body: Any = timm.create_model(
                 name,
                 pretrained=pretrained or weights is not None,
@@ -225,6 +225,21 @@ def _tensor_names(weights: Path) -> set[str]:
     except SafetensorError as error:
         raise ConfigError(
             f"`encoder_weights` {weights} should be a whole safetensors file. Found {error}."
+        ) from error
+
+
+@contextmanager
+def _download(name: str) -> Iterator[None]:
+    """Turn what timm raises where weights cannot be downloaded into one error."""
+    try:
+        yield
+    except OSError as error:
+        reason = textwrap.shorten(str(error), 300)
+        found = timm.models.get_pretrained_cfg(name)
+        source = (found and (found.hf_hub_id or found.url)) or "timm"
+        raise ConfigError(
+            f"`encoder_weights` should name a copy of the ImageNet weights of {name!r} (a "
+            f".safetensors file, from {source}) where they cannot be downloaded. Found: {reason}"
         ) from error
 
 

@@ -113,7 +113,7 @@ class DataConfig(Section):
     crop_scale: float = Field(0.7, gt=0, le=1)  # smallest area share of a random crop
     rated_crop_scale: float = Field(1.0, gt=0, le=1)  # the same for images with ratings
     color: bool = True  # vary the colours of images without ratings
-    workers: int = Field(0, ge=0)  # loader processes
+    workers: int = Field(0, ge=0)  # loader processes, as many as cores at most
     attributes: tuple[AttributeConfig, ...] = ()  # tasks beside saliency and aesthetics
 
     @model_validator(mode="after")

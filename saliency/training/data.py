@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal
 
 import cv2
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from saliency.attributes import Attribute
 from saliency.datasets import (
@@ -35,7 +36,8 @@ from saliency.datasets import (
     share_rows,
 )
 from saliency.datasets.ava import read_image_list
-from saliency.errors import ConfigError, DatasetError, ImageError
+from saliency.devices import count_cores
+from saliency.errors import ConfigError, DatasetError, ImageError, SaliencyError
 from saliency.metrics import CenterBias
 from saliency.preprocessing import Preprocessing
 from saliency.training.config import DataConfig, SetConfig, TrainingConfig, is_rated
@@ -319,6 +321,49 @@ class PlainBatches:
 
 
 @dataclass(frozen=True)
+class _Reader(Dataset[Sample]):
+    """What a loader process does; an error of ours comes back as a value.
+
+    Raised there, it would come with the process's traceback in its text.
+    """
+
+    dataset: TrainingDataset
+    collate: Callable[[list[Sample]], Batch]
+
+    def __getitems__(self, indices: list[int]) -> list[Sample] | SaliencyError:
+        try:
+            return [self.dataset[index] for index in indices]
+        except SaliencyError as error:
+            return error
+
+    def to_batch(self, read: list[Sample] | SaliencyError) -> Batch | SaliencyError:
+        """Return the batch of what was read."""
+        return read if isinstance(read, SaliencyError) else self.collate(read)
+
+
+@contextmanager
+def living_loaders() -> Iterator[None]:
+    """Say in one line that a loader process was killed.
+
+    PyTorch raises it wherever the main process is at that moment.
+
+    Raises:
+        SaliencyError: One was.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0].removesuffix(".")
+        if not reason.startswith("DataLoader worker"):
+            raise
+        raise SaliencyError(
+            f"Loader processes should live until the end. Found one gone: {reason}. If memory was "
+            "short, take fewer data.workers or, in a container, give more shared memory "
+            "(--shm-size). The same command goes on from the last save."
+        ) from error
+
+
+@dataclass(frozen=True)
 class Share:
     """What one process computes of a step's batch.
 
@@ -337,6 +382,9 @@ class TrainingLoader:
     """Batches of an epoch, from any batch of it on, the same whenever and wherever asked.
 
     Processes that train together each load their share of every batch.
+
+    Attributes:
+        workers: Loader processes: `data.workers`, but no more than there are cores.
     """
 
     def __init__(
@@ -357,6 +405,13 @@ class TrainingLoader:
             rated_crop_scale=(data.rated_crop_scale, 1.0) if data.rated_crop_scale < 1 else None,
         )
         self._dataset = TrainingDataset([*sets.saliency, *sets.rated], augmentation, train.seed)
+        collated = partial(
+            collate,
+            mean=preprocessing.mean,
+            std=preprocessing.std,
+            dataset_names=config.saliency_set_names(),
+        )
+        self._reader = _Reader(self._dataset, collated)
         self._sampler = MixedBatchSampler(
             [len(dataset) for dataset in sets.saliency],
             [len(dataset) for dataset in sets.rated],
@@ -364,13 +419,7 @@ class TrainingLoader:
             train.rated_per_batch if uses_rated_images(config) else 0,
             train.seed,
         )
-        self._collate: Callable[[list[Sample]], Batch] = partial(
-            collate,
-            mean=preprocessing.mean,
-            std=preprocessing.std,
-            dataset_names=config.saliency_set_names(),
-        )
-        self._workers = data.workers
+        self.workers = min(data.workers, count_cores())
         self._seed = train.seed
         self._world = world or World()
         self._parts = train.accumulate
@@ -383,28 +432,36 @@ class TrainingLoader:
     def shares(self, epoch: int, first_step: int = 0) -> Iterator[Share]:
         """Yield this process's share of each batch of `epoch`, without the first `first_step`."""
         counts = [len(batch) for batch in self._batches(epoch)[first_step:]]
-        parts = iter(self.epoch(epoch, first_step))
+        parts = self.epoch(epoch, first_step)
         for count in counts:
             rows = self._rows(count)
             yield Share(count, tuple(rows), tuple(next(parts) for _ in rows))
 
-    def epoch(self, epoch: int, first_step: int = 0) -> DataLoader[Sample]:
-        """Return the parts of `shares` one after the other; whole batches for a lone process."""
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """Yield the parts of `shares` one after the other; whole batches for a lone process.
+
+        Raises:
+            DatasetError: A label, a whole shard or all images of a set cannot be read.
+        """
         self._dataset.set_epoch(epoch)
-        return DataLoader(
-            self._dataset,
+        loader: DataLoader[Sample] = DataLoader(
+            self._reader,
             batch_sampler=[
                 batch[rows]
                 for batch in self._batches(epoch)[first_step:]
                 for rows in self._rows(len(batch))
             ],
-            num_workers=self._workers,
-            collate_fn=self._collate,
+            num_workers=self.workers,
+            collate_fn=self._reader.to_batch,
             worker_init_fn=_one_thread,
             pin_memory=torch.cuda.is_available(),
             # Its own random numbers: drawing from torch's would make a resumed run differ.
             generator=torch.Generator().manual_seed(self._seed + epoch),
         )
+        for part in loader:
+            if isinstance(part, SaliencyError):
+                raise part
+            yield part
 
     def _batches(self, epoch: int) -> list[list[int]]:
         self._sampler.set_epoch(epoch)

@@ -6,6 +6,7 @@ import math
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from saliency.checkpoint import Card, Checkpoint, save_checkpoint
 from saliency.devices import resolve_device
 from saliency.errors import ConfigError, ImageError, SaliencyError
 from saliency.evaluation import SetResult, evaluate
+from saliency.locks import hold_folder
 from saliency.model import SaliencyNetwork
 from saliency.predictor import Predictor
 from saliency.preprocessing import Preprocessing
@@ -49,6 +51,7 @@ from saliency.training.data import (
     Share,
     TrainingLoader,
     build_sets,
+    living_loaders,
     teach,
 )
 from saliency.training.distributed import World
@@ -133,6 +136,7 @@ def train(
         world: The processes that share the run, from `join_world`; this one alone if None.
 
     Raises:
+        BusyError: Another run is in `run_dir`.
         ConfigError: The config makes no sense, or `run_dir` holds a run of another config.
         DatasetError: A data set is not what its layout says.
         SaliencyError: The loss is no longer finite, or another process is gone.
@@ -147,9 +151,21 @@ def train(
             "`train.compile` goes with train.accumulate = 1, since parts are computed twice. "
             f"Found {config.train.accumulate}."
         )
-    found = resolve_device(device)
     world = world or World()
-    run_dir.mkdir(parents=True, exist_ok=True)
+    with hold_folder(run_dir) if world.is_first else nullcontext():
+        return _train(config, run_dir, data_root, device, reporter, world)
+
+
+def _train(
+    config: TrainingConfig,
+    run_dir: Path,
+    data_root: Path | None,
+    device: str,
+    reporter: Reporter | None,
+    world: World,
+) -> TrainingResult:
+    """Do what `train` does in a folder that is this run's alone."""
+    found = resolve_device(device)
     reporter = (reporter or Reporter(run_dir)) if world.is_first else Silence(run_dir)
     _check_same_config(run_dir / STATE, config)
     goes_on = world.any(world.is_first and (run_dir / STATE).is_file())
@@ -346,8 +362,9 @@ class _Run:
         """Train until the last epoch, early stopping or a stop request."""
         progress = self.state.progress
         self.reporter.start(self.config, self.total_steps, progress.step)
-        while not progress.finished and not is_stopping():
-            self._epoch(is_stopping)
+        with living_loaders():
+            while not progress.finished and not is_stopping():
+                self._epoch(is_stopping)
         if is_stopping():
             self._save()
         best = self.run_dir / (BEST if progress.best_epoch else LAST)
@@ -379,7 +396,7 @@ class _Run:
         if clock.images:  # a stopped run may go on right behind an epoch's last step
             images_per_s = clock.images / clock.total_s
             waiting = self.world.max(clock.waited_s / clock.total_s)
-            workers = self.config.data.workers
+            workers = self.loader.workers
             self.reporter.speed(progress.epoch, progress.step, images_per_s, waiting, workers)
         progress.step_in_epoch = 0
         progress.sums, progress.counts = {}, {}

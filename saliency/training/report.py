@@ -12,6 +12,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from saliency.devices import count_cores
 from saliency.training.config import TrainingConfig
 from saliency.training.growth import Decision
 
@@ -107,11 +108,12 @@ class Reporter:
             step: Steps taken in all.
             images_per_s: Of all processes.
             waiting: Share of the time in which the network waited for data, 0..1.
-            workers: Loader processes, which more of may help.
+            workers: Loader processes; more may help while there are fewer than cores.
         """
         self._writer.add_scalar("speed/images_per_s", images_per_s, step)
         self._writer.add_scalar("speed/waiting_for_data", waiting, step)
-        advice = f"; raise data.workers (now {workers})" if waiting > MUCH_WAITING else ""
+        helps = waiting > MUCH_WAITING and workers < count_cores()
+        advice = f"; raise data.workers (now {workers})" if helps else ""
         self._console.print(
             f"epoch {epoch}  {images_per_s:.1f} images/s, "
             f"{waiting:.0%} of the time waiting for data{advice}",

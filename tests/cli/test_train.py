@@ -122,6 +122,17 @@ def test_what_is_wrong_with_a_run_is_one_line(saliency, tmp_path, arguments, wor
 
 
 @pytest.mark.slow
+def test_without_network_it_says_which_weights_to_bring(saliency_process, tmp_path):
+    arguments = ("-s", "model.pretrained=true", "-s", "model.encoder=tf_efficientnet_lite0")
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    ended = saliency_process("train", SMOKE, "-o", tmp_path / "run", *arguments, **offline)
+    assert (ended.code, ended.out) == (1, "")
+    assert "error: `encoder_weights` should name a copy of the ImageNet weights" in ended.err
+    assert "from timm/tf_efficientnet_lite0.in1k" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.slow
 def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, "-m", "saliency", "train", SMOKE, "-o", tmp_path / "run"]
     command += ["-s", "train.epochs=3"]

@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -350,6 +351,50 @@ def test_training_draws_the_same_images_in_the_same_order(folders_and_packed):
     for own, its in zip(folders.epoch(1, 1), packed.epoch(1, 1), strict=True):
         for labels in ("score_distribution", "dataset_index", "has_saliency", "has_rating"):
             assert torch.equal(getattr(own, labels), getattr(its, labels))
+
+
+@pytest.fixture(params=[0, 2], ids=["in this process", "in loader processes"])
+def packed_osie(request, osie_copy, tmp_path):
+    """A config, the training part of a packed set, its shard and an index in it."""
+    (tmp_path / "recipe.toml").write_text(RECIPE.partition("sets")[0] + OSIE_ALONE)
+    config = load_config(tmp_path / "recipe.toml", [f"data.workers={request.param}"])
+    out = pack_copy(osie_copy(), OSIE)
+    sets = build_sets(config.data, "train", out)
+    return config, sets, out / "osie" / "osie-00000.tar"
+
+
+OSIE_ALONE = """
+sets = [{ name = "osie", layout = "osie" }]
+
+[train]
+saliency_per_batch = 2
+"""
+
+
+def test_training_passes_over_a_damaged_packed_image_and_names_it(packed_osie, capfd):
+    config, sets, shard = packed_osie
+    (training,) = sets.saliency
+    place = PackedDataset(shard.parent).ids.index(training.ids[0])
+    data = bytearray(shard.read_bytes())
+    data[json.loads(shard.with_suffix(".json").read_text())["offsets"][place] + 600] ^= 1
+    shard.write_bytes(data)
+    loader = TrainingLoader(config, sets, PREPROCESSING)
+    logging.basicConfig(force=True, format="%(message)s")  # as the command line has it
+    assert sum(len(batch.images) for batch in loader.epoch(0)) == len(training)
+    told = capfd.readouterr().err
+    assert f"osie: passed over {training.ids[0]}: The shard {shard} is damaged" in told
+    assert "Delete it and run the same `saliency data pack` again" in told
+    assert "Traceback" not in told
+
+
+def test_a_shard_that_goes_while_training_is_one_line(packed_osie):
+    config, sets, shard = packed_osie
+    shard.unlink()
+    with pytest.raises(DatasetError) as caught:
+        list(TrainingLoader(config, sets, PREPROCESSING).epoch(0))
+    assert str(caught.value) == (
+        f"The shard {shard} should be readable. Found: No such file or directory."
+    )
 
 
 @pytest.mark.data

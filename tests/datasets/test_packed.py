@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader
 
 from saliency.curation.pack import open_source, pack
 from saliency.datasets import PackedDataset, is_packed
-from saliency.errors import DatasetError
+from saliency.errors import DatasetError, ImageDecodeError
 from saliency.training.config import SetConfig
 
 
@@ -59,7 +59,7 @@ def test_a_damaged_byte_is_an_error_that_names_the_shard_and_the_way_out(root):
     dataset = PackedDataset(root)
     assert dataset[3].image.shape == (48, 64, 3)
     with pytest.raises(
-        DatasetError, match=r"own-00001\.tar is damaged at 4\.png.*checksum.*Delete it and run"
+        ImageDecodeError, match=r"own-00001\.tar is damaged at 4\.png.*checksum.*Delete it and run"
     ):
         dataset[4]
 

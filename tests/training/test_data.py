@@ -1,3 +1,4 @@
+import multiprocessing
 from collections import Counter
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import torch
 from PIL import Image
 
 from saliency.datasets import DrawnDataset
-from saliency.errors import ConfigError, DatasetError, ImageDecodeError
+from saliency.devices import count_cores
+from saliency.errors import ConfigError, DatasetError, ImageDecodeError, SaliencyError
 from saliency.preprocessing import Preprocessing
 from saliency.training.config import DataConfig, SetConfig
 from saliency.training.data import (
@@ -18,6 +20,7 @@ from saliency.training.data import (
     fit_center_bias,
     groups_of,
     hashed_part,
+    living_loaders,
 )
 
 PARTS = ("train", "val", "test")
@@ -246,6 +249,25 @@ def test_worker_processes_change_nothing(tiny_config):
     assert_equal_batches(
         loader(tiny_config()).epoch(0), loader(tiny_config("data.workers=2")).epoch(0)
     )
+
+
+def test_there_are_no_more_workers_than_cores(tiny_config):
+    assert loader(tiny_config("data.workers=1000")).workers == count_cores()
+
+
+def test_a_killed_loader_process_is_one_line(tiny_config):
+    batches = loader(tiny_config("data.workers=1", "train.saliency_per_batch=1")).epoch(0)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    worker.kill()
+    told = r"Found one gone: DataLoader worker \(pid.*\. If memory was short, take fewer"
+    with pytest.raises(SaliencyError, match=told), living_loaders():
+        list(batches)
+
+
+def test_other_errors_of_a_run_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="out of memory"), living_loaders():
+        raise RuntimeError("out of memory")
 
 
 def test_loading_leaves_torchs_random_numbers_alone(tiny_config):

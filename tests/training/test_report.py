@@ -4,6 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
+from saliency.devices import count_cores
 from saliency.training.growth import Decision
 from saliency.training.report import TENSORBOARD_EVERY, Reporter, Silence
 
@@ -71,15 +72,18 @@ def test_a_split_shows_the_groups_and_what_they_agree_on(tmp_path, reporter, tex
     assert row["tree"] == [[0, 0, 0], [0, 1, 1]]
 
 
-@pytest.mark.parametrize(("waiting", "warns"), [(0.04, False), (0.43, True)])
+@pytest.mark.parametrize(
+    ("waiting", "workers", "warns"),
+    [(0.04, 0, False), (0.43, 0, True), (0.43, count_cores(), False)],
+)
 def test_a_network_that_waits_for_data_is_told_what_helps(
-    reporter, text, tiny_config, waiting, warns
+    reporter, text, tiny_config, waiting, workers, warns
 ):
     with reporter:
         reporter.start(tiny_config(), total_steps=8, step=0)
-        reporter.speed(1, 4, images_per_s=123.4, waiting=waiting, workers=2)
+        reporter.speed(1, 4, images_per_s=123.4, waiting=waiting, workers=workers)
     assert f"epoch 1  123.4 images/s, {waiting:.0%} of the time waiting for data" in text.getvalue()
-    assert ("raise data.workers (now 2)" in text.getvalue()) == warns
+    assert ("raise data.workers (now 0)" in text.getvalue()) == warns
 
 
 def test_silence_leaves_nothing(tmp_path, capsys, tiny_config):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import threading
 import time
 import traceback
 from collections.abc import Collection, Iterable, Iterator
@@ -21,6 +23,7 @@ from saliency.checkpoint import load_checkpoint
 from saliency.errors import SaliencyError
 from saliency.experiments.ablation.measure import RESULT, RunResult, measure
 from saliency.experiments.ablation.study import Run, Study
+from saliency.locks import hold_folder
 from saliency.predictor import Predictor
 from saliency.training.config import TrainingConfig
 from saliency.training.data import build_sets
@@ -91,12 +94,18 @@ def run_study(
         jobs: Runs at a time, each in a process of its own.
         threads: Of each process.
         device: As for `Predictor.load`.
-        hours: Start no run that would likely end later than this; None for no limit.
+        hours: Start no run that would likely end later than this; None for no limit, and 0 starts
+            none, so that a study can be looked at while another process runs it.
         arms: Only these, and what they need must be there; all if empty.
 
     Yields:
         One ending a run that was started, as they come.
+
+    Raises:
+        BusyError: Another process runs a study in `out_dir`.
     """
+    if hours == 0:
+        return
     begun = time.monotonic()
     waiting = [
         run
@@ -107,7 +116,10 @@ def run_study(
     running: dict[Future[Ending], float] = {}
     stopped = False
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
-    with ProcessPoolExecutor(jobs, context, _start_worker, (threads,)) as pool:
+    with (
+        hold_folder(out_dir),
+        ProcessPoolExecutor(jobs, context, _start_worker, (threads,)) as pool,
+    ):
         while True:
             late = hours is not None and (
                 time.monotonic() - begun + max(durations, default=0.0) > hours * 3600
@@ -149,8 +161,19 @@ def _is_ready(study: Study, run: Run, out_dir: Path) -> bool:
 
 
 def _start_worker(threads: int) -> None:
+    threading.Thread(target=_end_with_the_study, daemon=True).start()
+    # Loader processes of a spawned one would be spawned, too: seconds of imports in each epoch.
+    multiprocessing.set_start_method(None, force=True)
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
+
+
+def _end_with_the_study() -> None:
+    """End this process when the study's is gone, which otherwise it would outlive for ever."""
+    study = multiprocessing.parent_process()
+    assert study is not None  # noqa: S101
+    study.join()
+    os._exit(1)
 
 
 def _run_one(
