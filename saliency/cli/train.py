@@ -9,6 +9,9 @@ from saliency.cli.console import stderr, stdout
 from saliency.cli.extras import training_extra
 from saliency.cli.options import DataRoot, Device, Overrides
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 
 def train(
     config_path: Annotated[
@@ -44,16 +47,20 @@ def train(
     config = load_config(config_path, overrides or ())
     root = find_data_root(config.data, data_root)
     with join_world(device) as (world, own_device):
-        result = run_training(
-            config,
-            run_dir,
-            data_root=root,
-            device=own_device,
-            reporter=Reporter(run_dir, stderr),
-            world=world,
-        )
+        try:
+            result = run_training(
+                config,
+                run_dir,
+                data_root=root,
+                device=own_device,
+                reporter=Reporter(run_dir, stderr),
+                world=world,
+            )
+        except KeyboardInterrupt:  # before the first step, or the second Ctrl-C
+            stderr.print("stopped at once; the same command goes on from the last save, if any")
+            raise typer.Exit(INTERRUPTED) from None
     if not world.is_first:
-        raise typer.Exit(130 if result.interrupted else 0)
+        raise typer.Exit(INTERRUPTED if result.interrupted else 0)
     if result.interrupted:
         stderr.print(
             f"stopped; the same command goes on from {run_dir}",
@@ -61,7 +68,7 @@ def train(
             markup=False,
             soft_wrap=True,
         )
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     stdout.print(
         f"{result.checkpoint}  validation score {result.score:.4f} at epoch {result.epoch}",
         highlight=False,

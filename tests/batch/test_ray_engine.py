@@ -13,6 +13,8 @@ from PIL import Image
 
 from saliency.batch.journal import JOURNAL_NAME
 from saliency.datasets import DrawnDataset
+from saliency.errors import BusyError
+from saliency.locks import hold_folder
 
 pytest.importorskip("ray")
 
@@ -155,6 +157,8 @@ def test_a_photo_that_kills_every_worker_is_a_failure_and_the_others_are_done(
 def test_ctrl_c_leaves_whole_photos_and_the_local_engine_goes_on(command, photos, local, tmp_path):
     process = start(command(photos, "-o", tmp_path, *ON_RAY))
     wait_until_done(process, tmp_path, 1)
+    with pytest.raises(BusyError, match=f"process {process.pid} on"), hold_folder(tmp_path):
+        pass
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, err = process.communicate()
     assert process.returncode == 130, err

@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from saliency.checkpoint import to_sha256
+from saliency.locks import LOCK_NAME
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "data" / "recipes" / "smoke.toml"
@@ -130,6 +132,20 @@ def test_without_network_it_says_which_weights_to_bring(saliency_process, tmp_pa
     assert "error: `encoder_weights` should name a copy of the ImageNet weights" in ended.err
     assert "from timm/tf_efficientnet_lite0.in1k" in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.slow
+def test_ctrl_c_before_the_first_step_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "saliency", "train", SMOKE, "-o", tmp_path / "run"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "run" / LOCK_NAME).exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    assert told == "stopped at once; the same command goes on from the last save, if any\n"
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 @pytest.mark.slow
