@@ -146,11 +146,6 @@ def train(
             f"`train.compile` goes with sharing.name = {' or '.join(COMPILED)}, where the encoder "
             f"is computed as a whole. Found {config.sharing.name!r}."
         )
-    if config.train.compile and config.train.accumulate > 1:
-        raise ConfigError(
-            "`train.compile` goes with train.accumulate = 1, since parts are computed twice. "
-            f"Found {config.train.accumulate}."
-        )
     world = world or World()
     with hold_folder(run_dir) if world.is_first else nullcontext():
         return _train(config, run_dir, data_root, device, reporter, world)
