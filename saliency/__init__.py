@@ -4,6 +4,7 @@ from saliency.checkpoint import Card, Checkpoint, load_checkpoint, save_checkpoi
 from saliency.ensemble import Ensemble
 from saliency.errors import (
     BackendError,
+    BusyError,
     CheckpointError,
     ConfigError,
     DatasetError,
@@ -21,6 +22,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "BackendError",
+    "BusyError",
     "Card",
     "Checkpoint",
     "CheckpointError",
