@@ -14,9 +14,9 @@ from saliency.errors import ConfigError
 from saliency.model import SaliencyNetwork
 from saliency.model.readout import pool_features
 from saliency.preprocessing import Preprocessing
+from saliency.training.building import build_network
 from saliency.training.config import SetConfig, TrainingConfig, is_rated
 from saliency.training.data import build_set, open_whole_set
-from saliency.training.loop import build_network
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import torch
 
 from saliency import ConfigError, Predictor, load_checkpoint
 from saliency.tasks import AttributeTask
+from saliency.training.building import build_network, build_tasks
 from saliency.training.data import build_sets
-from saliency.training.loop import build_network, build_tasks, train
+from saliency.training.loop import train
 from saliency.weighting import UncertaintyWeighting
 
 ATTRIBUTES = (

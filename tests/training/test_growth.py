@@ -17,6 +17,7 @@ from timm.utils import ModelEmaV3
 from saliency import ConfigError, Predictor, load_checkpoint
 from saliency.preprocessing import Preprocessing
 from saliency.tasks import AttributeTask
+from saliency.training.building import build_network, build_tasks
 from saliency.training.config import TrainConfig, load_config
 from saliency.training.data import PlainBatches, build_sets
 from saliency.training.distributed import World
@@ -28,7 +29,7 @@ from saliency.training.growth import (
     split_epochs,
     split_stage,
 )
-from saliency.training.loop import build_network, build_tasks, train
+from saliency.training.loop import train
 from saliency.training.optimization import build_optimizer
 from saliency.training.report import Reporter
 from saliency.training.state import Progress, TrainingState

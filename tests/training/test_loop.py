@@ -12,9 +12,10 @@ from saliency import CheckpointError, ConfigError, Predictor, SaliencyError, loa
 from saliency.evaluation import CenterBiasPredictor, evaluate
 from saliency.training import loop
 from saliency.training.balancing import mean_losses
+from saliency.training.building import build_network, build_tasks
 from saliency.training.config import WeightingName, load_config
 from saliency.training.data import PlainBatches, build_sets, fit_center_bias
-from saliency.training.loop import build_network, build_tasks, train
+from saliency.training.loop import train
 from saliency.training.report import Reporter
 from saliency.weighting import EqualWeighting
 

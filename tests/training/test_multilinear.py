@@ -8,7 +8,8 @@ import torch
 from safetensors import safe_open
 
 from saliency import Predictor, load_checkpoint
-from saliency.training.loop import build_network, train
+from saliency.training.building import build_network
+from saliency.training.loop import train
 from saliency.training.report import Reporter
 
 UPDATE_EVERY = 3

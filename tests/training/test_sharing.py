@@ -10,7 +10,8 @@ import torch
 from saliency import ConfigError, Predictor, load_checkpoint
 from saliency.backends.export import export_graphs
 from saliency.model.sharing import SharingName
-from saliency.training.loop import build_network, train
+from saliency.training.building import build_network
+from saliency.training.loop import train
 from saliency.training.optimization import build_optimizer
 from saliency.training.report import Reporter
 from saliency.weighting import EqualWeighting

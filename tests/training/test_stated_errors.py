@@ -11,8 +11,9 @@ from saliency import Predictor, load_checkpoint
 from saliency.evaluation import evaluate
 from saliency.tasks import AttributeTask, score_error_losses
 from saliency.training.balancing import constant_losses
+from saliency.training.building import build_network, build_tasks
 from saliency.training.data import PlainBatches, build_sets
-from saliency.training.loop import build_network, build_tasks, train
+from saliency.training.loop import train
 from saliency.training.optimization import build_optimizer
 from saliency.types import SCORES, Output
 from saliency.weighting import EqualWeighting

@@ -1,0 +1,102 @@
+"""From a config to what is trained: the tasks, and the network with its pretrained encoder."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+
+from saliency.errors import ConfigError, ImageError
+from saliency.model import SaliencyNetwork
+from saliency.tasks import AestheticTask, AttributeTask, SaliencyTask, Task
+from saliency.training.config import TrainingConfig
+from saliency.training.data import LabelledSets
+from saliency.training.start import start_encoder
+
+
+def build_tasks(config: TrainingConfig, sets: LabelledSets) -> tuple[Task, ...]:
+    """Return what this config learns.
+
+    Raises:
+        ConfigError: A head has no labelled set.
+    """
+    tasks: list[Task] = []
+    if config.model.saliency:
+        if not sets.saliency or not config.train.saliency_per_batch:
+            raise ConfigError(
+                "`model.saliency` needs a set with fixations and train.saliency_per_batch > 0. "
+                "Found none; add a set, or set model.saliency and model.guidance to false."
+            )
+        tasks.append(SaliencyTask(config.model.auxiliary_weight))
+    if config.model.aesthetics:
+        if not sets.rated or not config.train.rated_per_batch:
+            raise ConfigError(
+                "`model.aesthetics` needs a set with ratings and train.rated_per_batch > 0. "
+                "Found none; add a set, or set model.aesthetics and model.guidance to false."
+            )
+        tasks.append(AestheticTask())
+    for number, attribute in enumerate(config.data.attributes):
+        if not config.train.rated_per_batch or not _is_known(sets, number):
+            raise ConfigError(
+                f"The attribute {attribute.name!r} needs a rated set that knows it and "
+                "train.rated_per_batch > 0. Found none; a set in the layout `ratings` knows it if "
+                f"its CSV has a column {attribute.column or attribute.name!r}."
+            )
+        tasks.append(
+            AttributeTask(
+                number, attribute.attribute(), heteroscedastic=config.model.heteroscedastic
+            )
+        )
+    return tuple(tasks)
+
+
+def _is_known(sets: LabelledSets, number: int) -> bool:
+    """Return whether an image has the label of an attribute; the first readable of each set."""
+    for dataset in sets.rated:
+        for index in range(len(dataset)):
+            try:
+                attributes = dataset[index].attributes
+            except ImageError:
+                continue  # the loader names it
+            if len(attributes) > number and not math.isnan(attributes[number]):
+                return True
+    return False
+
+
+def least_rated_gradient(config: TrainingConfig) -> float:
+    """Return the smallest share of a rated task's gradient that reaches the encoder."""
+    shares = [1.0]
+    if config.model.aesthetics:
+        shares.append(config.model.aesthetic_gradient)
+    if config.data.attributes:
+        shares.append(config.model.attribute_gradient)
+    return min(shares)
+
+
+def build_network(config: TrainingConfig, data_root: Path | None) -> SaliencyNetwork:
+    """Return the network to train, its encoder pretrained as the config says."""
+    weights = config.model.encoder_weights
+    if weights is not None and data_root is not None:
+        weights = data_root / weights
+    network = SaliencyNetwork(
+        config.architecture(),
+        encoder_weights=weights,
+        pretrained=config.model.pretrained,
+        train_batch_norm_affine=config.model.train_batch_norm_affine,
+    )
+    if config.model.encoder_start is not None:
+        start_encoder(network, config.model.encoder_start)
+    for encoder in network.sharing.encoders(network.encoder):
+        encoder.freeze_shallow(config.model.frozen_stride)
+    return network
+
+
+def compile_encoder(network: SaliencyNetwork) -> None:
+    """Compile what costs most, in place; the heads stay as they are.
+
+    Gradients are taken at the encoder's outputs and at its last layer, which a network compiled as
+    a whole would hide, and more than once.
+    """
+    torch._functorch.config.donated_buffer = False  # else its graph could not be kept
+    network.encoder.compile()
