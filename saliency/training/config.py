@@ -19,7 +19,7 @@ from pydantic import (
 from saliency.attributes import Attribute
 from saliency.errors import ConfigError
 from saliency.model import Architecture
-from saliency.model.network import GuidanceForm
+from saliency.model.architecture import GuidanceForm
 from saliency.model.sharing import SharingName
 from saliency.preprocessing import check_size
 
