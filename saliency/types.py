@@ -8,7 +8,7 @@ top-left corner.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -180,6 +180,19 @@ class Prediction:
     score_distribution: NDArray[np.float32] | None
     attributes: tuple[AttributeEstimate, ...] = ()
     uncertainty: Uncertainty | None = None
+
+    def extra_fields(self) -> dict[str, dict[str, object]]:
+        """Return for JSON what not every network says.
+
+        `attributes`, name -> number or class with probabilities, and `uncertainty`, with what is
+        known of it; each only where there is any.
+        """
+        given = asdict(self.uncertainty) if self.uncertainty else {}
+        said: dict[str, dict[str, object]] = {
+            "attributes": {one.name: one.to_fields() for one in self.attributes},
+            "uncertainty": {name: value for name, value in given.items() if value is not None},
+        }
+        return {name: fields for name, fields in said.items() if fields}
 
     @cached_property
     def density(self) -> NDArray[np.float32] | None:

@@ -372,6 +372,7 @@ def describe_prediction(prediction: Prediction, map_bits: Bits | None) -> dict[s
         "score_distribution": None if distribution is None else distribution.tolist(),
         "saliency": saliency,
         "map": encoded,
+        **prediction.extra_fields(),
     }
 
 

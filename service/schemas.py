@@ -81,6 +81,14 @@ class PredictionBody(Computation):
         examples=[[0.02, 0.04, 0.08, 0.11, 0.14, 0.17, 0.18, 0.14, 0.08, 0.04]],
     )
     saliency: SaliencyBody | None
+    attributes: dict[str, Any] | None = Field(
+        None,
+        description="what else these weights tell: a number, or a class with all probabilities",
+        examples=[None],
+    )
+    uncertainty: dict[str, float] | None = Field(
+        None, description="how far off the score may be, if these weights say so", examples=[None]
+    )
     map: str | None = Field(
         None, description="PNG of the saliency map in base64, peak white; only with `?map=8|16`"
     )

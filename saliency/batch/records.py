@@ -28,21 +28,16 @@ def to_fields(prediction: Prediction) -> dict[str, object]:
     """Return the fields of `prediction` that are numbers, under their own names, for JSON.
 
     `saliency` holds the fields of `saliency.insights.SaliencySummary`, as the HTTP service has
-    them; None without a saliency head. `attributes` is there if the network tells any, and
-    `uncertainty`, with what is known of it, if the predictor says how far to trust it.
+    them; None without a saliency head. Behind it come `Prediction.extra_fields`.
     """
     distribution = prediction.score_distribution
-    given = asdict(prediction.uncertainty) if prediction.uncertainty else {}
-    trust = {name: value for name, value in given.items() if value is not None}
-    told = {estimate.name: estimate.to_fields() for estimate in prediction.attributes}
     return {
         "image_size": list(prediction.image_size),
         "score": prediction.score,
         "score_std": prediction.score_std,
         "score_distribution": None if distribution is None else [float(p) for p in distribution],
         "saliency": _summarize(prediction),
-        **({"attributes": told} if told else {}),
-        **({"uncertainty": trust} if trust else {}),
+        **prediction.extra_fields(),
     }
 
 

@@ -228,7 +228,6 @@ def test_the_metrics_count_what_was_answered(client, jpeg):
 
 
 def test_a_network_that_tells_more_is_served_too(serve, jpeg, tmp_path):
-    """What the service has no field for yet must not keep it from answering."""
     architecture = Architecture(
         "test_efficientnet",
         decoder_channels=16,
@@ -242,5 +241,11 @@ def test_a_network_that_tells_more_is_served_too(serve, jpeg, tmp_path):
     with serve(weights=weights) as server, server.client() as client:
         answer = client.post("/v1/predict", content=jpeg, headers=JPEG)
     assert answer.status_code == 200, answer.text
-    expected = Predictor.load(weights, "cpu").predict(jpeg).score
-    assert answer.json()["score"] == pytest.approx(expected, abs=1e-4)
+    expected = Predictor.load(weights, "cpu").predict(jpeg)
+    told = answer.json()
+    assert told["score"] == pytest.approx(expected.score, abs=1e-4)
+    mood, kind = expected.attributes
+    assert told["attributes"]["mood"]["value"] == pytest.approx(mood.value, abs=1e-4)
+    assert told["attributes"]["kind"]["label"] == kind.label
+    stated = expected.uncertainty.score_error_std
+    assert told["uncertainty"]["score_error_std"] == pytest.approx(stated, abs=1e-3)
