@@ -90,7 +90,7 @@ class AttributeEstimate:
         value: On its scale; None for classes.
         std: How far off the value may be, if the network was trained to say so.
         label: The likeliest class; None for a scale.
-        probabilities: Class -> probability, summing to 1; empty for a scale.
+        probabilities: Class -> probability, summing to 1; None for a scale.
     """
 
     name: str

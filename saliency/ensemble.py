@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saliency.attributes import AttributeEstimate
+from saliency.attributes import Attribute, AttributeEstimate
 from saliency.densities import normalize_density, resize_density
 from saliency.errors import ConfigError
 from saliency.images import ImageSource
@@ -155,7 +155,9 @@ def _combine_estimates(estimates: Sequence[AttributeEstimate]) -> AttributeEstim
         return AttributeEstimate(name, label=max(mean, key=mean.__getitem__), probabilities=mean)
     values = [e.value for e in estimates if e.value is not None]
     stds = [e.std for e in estimates if e.std is not None]
-    std = math.hypot(_root_mean_square(stds), _spread(values)) if stds else None
+    std = None
+    if len(stds) == len(estimates):
+        std = math.hypot(_root_mean_square(stds), _spread(values))
     return AttributeEstimate(name, float(np.mean(values)), std)
 
 
@@ -170,6 +172,12 @@ def _root_mean_square(values: Sequence[float]) -> float:
 
 
 def _tells_of(predictor: Predictor) -> list[str]:
-    """Return the names of what a predictor tells."""
+    """Return what a predictor tells: names, and scales or classes of attributes."""
     main = [n for n in ("saliency", "aesthetics") if predictor.architecture.get(n, True)]
-    return [*main, *(attribute.name for attribute in predictor.attributes)]
+    return [*main, *map(_describe, predictor.attributes)]
+
+
+def _describe(attribute: Attribute) -> str:
+    if attribute.classes:
+        return f"{attribute.name} ({', '.join(attribute.classes)})"
+    return f"{attribute.name} ({attribute.low:g} to {attribute.high:g})"

@@ -217,7 +217,7 @@ def pair_attributes(prediction: Prediction, sample: Sample) -> dict[str, tuple[f
     Empty where the network or the set knows of no attributes.
     """
     pairs: dict[str, tuple[float, float]] = {}
-    if not sample.attributes:
+    if not sample.attributes or not prediction.attributes:
         return pairs
     for estimate, label in zip(prediction.attributes, sample.attributes, strict=True):
         if estimate.probabilities is not None and estimate.label is not None:
@@ -231,8 +231,13 @@ def pair_attributes(prediction: Prediction, sample: Sample) -> dict[str, tuple[f
 def measure_attribute(
     metric: str, predicted: NDArray[np.float64], labels: NDArray[np.float64]
 ) -> float:
-    """Return `metric`, named by `pair_attributes`, of (N,) predictions and known labels."""
+    """Return `metric`, named by `pair_attributes`, of (N,) predictions and labels.
+
+    Unknown labels are left out; nan where fewer than two are known.
+    """
     known = ~np.isnan(labels)
+    if known.sum() < MINIMUM_RATED:
+        return float("nan")
     if metric.endswith("accuracy"):
         return float((predicted[known] == labels[known]).mean())
     return srcc(predicted[known], labels[known])

@@ -6,6 +6,7 @@ network file system it holds between machines where that has file locks.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -70,18 +71,24 @@ def _open_locked(path: Path) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(file)
+            with suppress(OSError):  # another user's, who may not change it and need not
+                os.chmod(path, 0o666)  # noqa: PTH101, S103  # whoever may write here may go on
+            try:
+                _lock(file)
+            except BlockingIOError:
+                raise BusyError(
+                    f"{path.parent} should be written to by one run at a time. Found another in "
+                    f"it: {_read_run(path)}. Wait for its end or stop it, or name another folder "
+                    "with -o."
+                ) from None
+            except OSError as error:
+                logger.warning("%s: other runs are not kept out of it: %s", path.parent, error)
+                return file
             if _is_at(file, path):
                 return file
-        except BlockingIOError:
+        except BaseException:  # Ctrl-C too: an open file would keep the lock
             os.close(file)
-            raise BusyError(
-                f"{path.parent} should be written to by one run at a time. Found another in it: "
-                f"{_read_run(path)}. Wait for its end or stop it, or name another folder with -o."
-            ) from None
-        except OSError as error:
-            logger.warning("%s: other runs are not kept out of it: %s", path.parent, error)
-            return file
+            raise
         os.close(file)  # its run has just ended and removed it
 
 
@@ -108,8 +115,10 @@ def _is_at(file: int, path: Path) -> bool:
     """Return whether an open file is still the one of that name."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESTALE):  # stale: removed by another machine
+            return False
+        raise
 
 
 def _describe_run() -> dict[str, str | int]:

@@ -17,7 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from saliency import __version__
-from saliency.checkpoint import released_weights, to_sha256
+from saliency.checkpoint import identify, released_weights
 from saliency.predictor import Predictor
 from service.api import Service, build_api
 from service.inference import Inference
@@ -50,7 +50,7 @@ def create_app(settings: Settings, predictor: Predictor) -> FastAPI:
     """
     metrics = Metrics()
     inference = Inference(predictor, settings, metrics)
-    sha256 = to_sha256(settings.weights or released_weights())
+    sha256 = identify(settings.weights or released_weights())
     service = Service(inference, settings, sha256)
 
     @asynccontextmanager

@@ -148,8 +148,30 @@ def test_a_lone_member_is_refused(members):
 
 def test_members_that_tell_of_other_things_are_refused(members):
     other = predictor(0, replace(ARCHITECTURE, attributes=()))
-    with pytest.raises(ConfigError, match=r"mood, kind by the first and .* by number 2"):
+    with pytest.raises(ConfigError, match=r"mood \(1 to 7\), kind \(a, b\) by the first and"):
         Ensemble([members[0], other])
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        (Attribute("mood", 0, 1), Attribute("kind", classes=("a", "b"))),
+        (Attribute("mood", 1, 7), Attribute("kind", classes=("a", "c"))),
+    ],
+)
+def test_members_with_other_scales_or_classes_are_refused(members, attributes):
+    other = predictor(0, replace(ARCHITECTURE, attributes=attributes))
+    with pytest.raises(ConfigError, match=r"tell of the same things"):
+        Ensemble([members[0], other])
+
+
+def test_an_attributes_error_is_told_if_all_members_state_one():
+    def say(std):
+        told = (AttributeEstimate("mood", 4.0, std),)
+        return Prediction((4, 6), None, None, None, None, told)
+
+    assert combine([say(0.5), say(0.5)]).attributes[0].std == pytest.approx(0.5)
+    assert combine([say(0.5), say(None)]).attributes[0].std is None
 
 
 def test_it_is_loaded_from_checkpoints(tmp_path, tiny_weights):

@@ -289,3 +289,8 @@ def test_what_is_said_of_errors_is_held_against_the_errors():
 def test_where_nothing_is_said_of_errors_nothing_is_held_against_them():
     dataset = drawn(6, rated=True)
     assert not {"error rank", "in 1 std"} & set(evaluate(Oracle(dataset), dataset).measures)
+
+
+def test_labels_of_attributes_that_the_weights_do_not_tell_are_left_out():
+    samples = Samples(*(labelled(i, 0.5, 1.0) for i in range(3)))
+    assert evaluate(Told((), (), ()), samples, full=False).measures == {}

@@ -153,3 +153,40 @@ def test_a_lock_that_says_nothing_yet_is_still_one(other, tmp_path):
 def test_the_folder_is_made(tmp_path):
     with hold_folder(tmp_path / "new" / "run"):
         assert (tmp_path / "new" / "run").is_dir()
+
+
+def test_ctrl_c_while_locking_leaves_the_folder_free(tmp_path, monkeypatch):
+    lock = locks._lock
+
+    def stopped(file):
+        lock(file)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(locks, "_lock", stopped)
+        with pytest.raises(KeyboardInterrupt), hold_folder(tmp_path):
+            pass
+    with hold_folder(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX")
+def test_what_a_killed_run_leaves_can_be_taken_by_whoever_may_write_there(tmp_path):
+    process, _ = start(HOLD, tmp_path)
+    process.kill()
+    process.communicate()
+    assert (tmp_path / LOCK_NAME).stat().st_mode & 0o777 == 0o666
+
+
+def test_a_lock_that_another_machine_removed_is_taken_anew(tmp_path, monkeypatch):
+    real, asked = os.path.samestat, []
+
+    def stale_once(*stats):
+        asked.append(stats)
+        if len(asked) == 1:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(*stats)
+
+    monkeypatch.setattr(os.path, "samestat", stale_once)
+    with hold_folder(tmp_path):
+        assert len(asked) == 2

@@ -38,7 +38,7 @@ from saliency.batch.naming import Photo
 from saliency.batch.pictures import Pictures
 from saliency.batch.pipeline import Job, Outcome, to_resumed
 from saliency.batch.writing import to_output_error
-from saliency.checkpoint import released_weights, to_sha256
+from saliency.checkpoint import identify, released_weights
 from saliency.devices import count_cores
 from saliency.errors import ConfigError, DeviceError, SaliencyError
 from saliency.predictor import Predictor
@@ -141,7 +141,7 @@ class RayEngine:
         self.workers = workers or gpus or cores
         self._setup = _Setup(
             weights=None if weights is None else str(weights.resolve()),
-            weights_sha256=to_sha256(weights or released_weights()),
+            weights_sha256=identify(weights or released_weights()),
             version=__version__,
             device=device,
             backend=backend,
@@ -269,7 +269,7 @@ class _Setup:
             )
         path = released_weights() if self.weights is None else Path(self.weights)
         predictor = Predictor.load(path, self.device, backend=self.backend, threads=self.threads)
-        if to_sha256(path) != self.weights_sha256:
+        if identify(path) != self.weights_sha256:
             raise ConfigError(
                 f"Workers should have the driver's weights. Found other content in {path}."
             )

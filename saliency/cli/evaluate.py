@@ -67,6 +67,12 @@ def evaluate(
     if unknown:
         raise ConfigError(f"`--only` should be among {', '.join(names)}. Found {unknown[0]!r}.")
     predictor = Predictor.load(weights, device, backend=backend)
+    labelled = tuple(a.attribute() for a in config.data.attributes)
+    if labelled and predictor.attributes and labelled != predictor.attributes:
+        raise ConfigError(
+            "`data.attributes` should be those that the weights tell, "
+            f"{list(predictor.attributes)}. Found {list(labelled)}."
+        )
     stderr.print(predictor.describe(), highlight=False)
     results: dict[str, list[SetResult]] = {}
     with progress_bar() as bar:

@@ -64,7 +64,8 @@ class Progress:
         if self._bar is not None and sys.stdout.isatty():
             say(line)
         else:
-            print(line, file=_results or sys.stdout)
+            # At once: whoever reads a pipe wants it before the end of a folder or of a watch.
+            print(line, file=_results or sys.stdout, flush=True)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from saliency.attributes import Attribute
 from saliency.datasets.base import keep_inside
+from saliency.errors import DatasetError
 from saliency.fixations import to_density
 from saliency.types import SCORES, Sample
 
@@ -89,10 +90,13 @@ class DrawnDataset:
     def _label(self, **known: str) -> tuple[float, ...]:
         if not self._rated:
             return ()
-        return tuple(
-            attribute.to_label(known[name]) if name in known else float("nan")
-            for name, attribute in self._attributes.items()
-        )
+        try:
+            return tuple(
+                attribute.to_label(known[name]) if name in known else float("nan")
+                for name, attribute in self._attributes.items()
+            )
+        except ValueError as error:
+            raise DatasetError(f"{self.name}: {error}") from error
 
 
 def _draw_ground(

@@ -237,7 +237,7 @@ class SaliencyNetwork(nn.Module):
         return logits.float()[:, None] + lost @ self.aesthetics.logits.weight.float().T
 
     def error_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of what states errors; they change nothing that is predicted."""
+        """Return the parameters of what states errors; they change no map and no score."""
         heads = (self.aesthetics, *self.attribute_heads())
         errors = [head.error for head in heads if head is not None and head.error is not None]
         return [parameter for error in errors for parameter in error.parameters()]

@@ -50,7 +50,7 @@ class PooledReadOut(nn.Module):
             (N, 2 * sum C_i) float64.
         """
         self.feature_mean.copy_(pooled.mean(dim=0))
-        self.feature_std.copy_(pooled.std(dim=0).clamp(min=1e-3))
+        self.feature_std.copy_(pooled.std(dim=0, correction=int(len(pooled) > 1)).clamp(min=1e-3))
         return ((pooled - self.feature_mean) / self.feature_std).double()
 
     def standardized(self, features: Sequence[Tensor]) -> Tensor:

@@ -19,7 +19,8 @@ class StatedError(nn.Module):
 
     The bound is a softsign: its slope falls as the inverse square, so that gradients lead back from
     any distance, where a sigmoid's would be 0 in float32 and a clamp's is 0 everywhere outside.
-    Features are read without a gradient: what is said of errors does not change what is predicted.
+    Features are read without a gradient: what is said of errors changes no score, and
+    attributes only by how much each photo's own error counts.
     It starts at zero weights, drawing no random numbers, so that the rest of a network starts as
     it does without it.
 

@@ -52,14 +52,16 @@ def build_tasks(config: TrainingConfig, sets: LabelledSets) -> tuple[Task, ...]:
 
 
 def _is_known(sets: LabelledSets, number: int) -> bool:
-    """Return whether an image has the label of an attribute; the first readable of each set."""
+    """Return whether an image of a set has the label of an attribute."""
     for dataset in sets.rated:
         for index in range(len(dataset)):
             try:
                 attributes = dataset[index].attributes
             except ImageError:
                 continue  # the loader names it
-            if len(attributes) > number and not math.isnan(attributes[number]):
+            if len(attributes) <= number:
+                break  # nor has any other of this set, which may be large
+            if not math.isnan(attributes[number]):
                 return True
     return False
 

@@ -96,6 +96,9 @@ class DataConfig(Section):
         names = [attribute.name for attribute in given]
         if len(set(names)) != len(names):
             raise ValueError(f"attributes should have different names, found {names}")
+        columns = [attribute.column or attribute.name for attribute in given]
+        if len(set(columns)) != len(columns):
+            raise ValueError(f"attributes should have a column each, found {columns}")
         return given
 
     @field_validator("sets")
@@ -151,8 +154,8 @@ class ModelConfig(Section):
     auxiliary_outputs: int = 0
     auxiliary_weight: float = Field(0.4, ge=0)  # of the auxiliary outputs' mean loss
     embedding_features: int = 32
-    dropout: float = Field(0.0, ge=0, lt=1)  # on the features of the score read-out
-    ridge: float = Field(1000.0, gt=0)  # penalty of the closed-form start of the score read-out
+    dropout: float = Field(0.0, ge=0, lt=1)  # on the features of the linear read-outs
+    ridge: float = Field(1000.0, gt=0)  # penalty of the closed-form start of the read-outs
     heteroscedastic: bool = False  # scores and attributes on a scale state their error
     train_batch_norm_affine: bool = False
     frozen_stride: int = 0  # encoder layers at this stride or finer are not trained

@@ -345,16 +345,17 @@ class _Reader(Dataset[Sample]):
 def living_loaders() -> Iterator[None]:
     """Say in one line that a loader process was killed.
 
-    PyTorch raises it wherever the main process is at that moment.
+    PyTorch raises it wherever the main process is at that moment; reading what the process was
+    just sending may fail first.
 
     Raises:
         SaliencyError: One was.
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, ConnectionResetError, EOFError) as error:
         reason = str(error).strip().partition("\n")[0].removesuffix(".")
-        if not reason.startswith("DataLoader worker"):
+        if isinstance(error, RuntimeError) and not reason.startswith("DataLoader worker"):
             raise
         raise SaliencyError(
             f"Loader processes should live until the end. Found one gone: {reason}. If memory was "
@@ -384,7 +385,8 @@ class TrainingLoader:
     Processes that train together each load their share of every batch.
 
     Attributes:
-        workers: Loader processes: `data.workers`, but no more than there are cores.
+        workers: Loader processes of this process: `data.workers`, but together with those of the
+            run's other processes on this machine no more than there are cores.
     """
 
     def __init__(
@@ -419,7 +421,8 @@ class TrainingLoader:
             train.rated_per_batch if uses_rated_images(config) else 0,
             train.seed,
         )
-        self.workers = min(data.workers, count_cores())
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun says so
+        self.workers = min(data.workers, max(1, count_cores() // processes))
         self._seed = train.seed
         self._world = world or World()
         self._parts = train.accumulate

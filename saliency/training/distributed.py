@@ -180,7 +180,9 @@ def _mourning() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
+        if str(error).startswith("DataLoader worker"):  # wherever this process was meanwhile
+            raise
+        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise SaliencyError(
             f"All processes of a run should live until its end. Found one gone: {reason}. "
             "The same command goes on from the last save."

@@ -79,7 +79,7 @@ from saliency.types import Batch, Output
 
 BEST, LAST, STATE = "best.safetensors", "last.safetensors", "state.safetensors"
 
-COMPILED = ("hard", "joint_feature", "multilinear")
+COMPILED = ("hard", "joint_feature", "mtan", "multilinear")
 """Sharing schemes with one encoder that is computed as a whole."""
 
 COSINE_EVERY = 20
@@ -97,7 +97,7 @@ class TrainingResult:
     Attributes:
         checkpoint: The best checkpoint by validation.
         score: Its validation score: the mean of CC over the saliency sets and SRCC over the rated
-            sets, or the one of them that there is.
+            sets, or the one of them that there is; without either, of what attributes have.
         epoch: Epoch that reached it.
         interrupted: Whether someone stopped the run before its end.
     """
@@ -515,12 +515,16 @@ class _Clock:
 
 
 def validation_score(results: list[SetResult]) -> float:
-    """Return the mean over tasks of CC (saliency sets) and SRCC (rated sets)."""
+    """Return the mean over tasks of CC (saliency sets) and SRCC (rated sets).
+
+    Where neither main task is learned, of the attributes' SRCC and accuracy.
+    """
+    measured = dict.fromkeys(metric for result in results for metric in result.measures)
+    chosen = [metric for metric in measured if metric in ("CC", "SRCC")]
     means = []
-    for metric in ("CC", "SRCC"):
+    for metric in chosen or [m for m in measured if m.endswith((" SRCC", " accuracy"))]:
         values = [r.measures[metric].value for r in results if metric in r.measures]
-        if values:
-            means.append(sum(values) / len(values))
+        means.append(sum(values) / len(values))
     return sum(means) / len(means) if means else float("-inf")
 
 

@@ -26,12 +26,13 @@ def fit_read_outs(
     device: torch.device,
 ) -> None:
     """Start the heads of whole photos at ridge regression on the pretrained encoder's features."""
-    stride = -(-sum(len(dataset) for dataset in rated) // FIT_IMAGES)
     tasks = [name for name in network.architecture.tasks if name != "saliency"]
     pooled: dict[str, list[torch.Tensor]] = {name: [] for name in tasks}
     distributions, attributes = [], []
     network.eval()
     for dataset in rated:
+        # A stride a set: a large one must not thin out the labels that a small one alone has.
+        stride = -(-len(dataset) * len(rated) // FIT_IMAGES)
         for index in range(0, len(dataset), stride):
             try:
                 sample = dataset[index]

@@ -112,12 +112,15 @@ class ShuffledRatings(_Relabelled):
     def __init__(self, dataset: LabelledDataset, seed: int) -> None:
         """Read all ratings and draw who gets whose."""
         super().__init__(dataset)
-        ratings: list[NDArray[np.float32] | None] = []
+        ratings: list[tuple[NDArray[np.float32], tuple[float, ...]] | None] = []
         for index in range(len(dataset)):
             try:
-                ratings.append(dataset[index].score_distribution)
+                sample = dataset[index]
             except ImageError:
                 ratings.append(None)  # the loader names it
+                continue
+            votes = sample.score_distribution
+            ratings.append(None if votes is None else (votes, sample.attributes))
         rated = [index for index, rating in enumerate(ratings) if rating is not None]
         drawn = np.random.default_rng(seed).permutation(rated)
         self._ratings = {
@@ -125,4 +128,6 @@ class ShuffledRatings(_Relabelled):
         }
 
     def __getitem__(self, index: int) -> Sample:
-        return replace(self._dataset[index], score_distribution=self._ratings.get(index))
+        votes, attributes = self._ratings.get(index) or (None, ())
+        sample = self._dataset[index]
+        return replace(sample, score_distribution=votes, attributes=attributes)

@@ -49,7 +49,11 @@ def assert_same(weights, photos):
                 expected.uncertainty.score_error_std, rel=0.005
             )
         for mine, its in zip(found.attributes, expected.attributes, strict=True):
-            assert mine.name == its.name
+            assert (mine.name, mine.label) == (its.name, its.label)
+            if its.value is not None:
+                assert mine.value == pytest.approx(its.value, abs=0.005)
+            else:
+                assert mine.probabilities == pytest.approx(its.probabilities, abs=0.005)
             assert (mine.std is None) == (its.std is None)
             if its.std is not None:
                 assert mine.std == pytest.approx(its.std, rel=0.005)

@@ -379,8 +379,12 @@ def test_training_passes_over_a_damaged_packed_image_and_names_it(packed_osie, c
     data[json.loads(shard.with_suffix(".json").read_text())["offsets"][place] + 600] ^= 1
     shard.write_bytes(data)
     loader = TrainingLoader(config, sets, PREPROCESSING)
-    logging.basicConfig(force=True, format="%(message)s")  # as the command line has it
-    assert sum(len(batch.images) for batch in loader.epoch(0)) == len(training)
+    shown = logging.StreamHandler()  # as the command line has it
+    logging.getLogger().addHandler(shown)
+    try:
+        assert sum(len(batch.images) for batch in loader.epoch(0)) == len(training)
+    finally:
+        logging.getLogger().removeHandler(shown)
     told = capfd.readouterr().err
     assert f"osie: passed over {training.ids[0]}: The shard {shard} is damaged" in told
     assert "Delete it and run the same `saliency data pack` again" in told

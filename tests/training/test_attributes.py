@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from saliency import ConfigError, Predictor, load_checkpoint
+from saliency import ConfigError, DatasetError, Predictor, load_checkpoint
 from saliency.tasks import AttributeTask
 from saliency.training.building import build_network, build_tasks
 from saliency.training.data import build_sets
@@ -98,8 +98,10 @@ def test_a_single_attribute_can_be_all_that_is_learned(tiny_config, tmp_path):
         "model.guidance=false",
         "train.epochs=1",
     )
-    train(config, tmp_path)
-    network = load_checkpoint(tmp_path / "last.safetensors").network
+    result = train(config, tmp_path)
+    assert result.checkpoint == tmp_path / "best.safetensors"
+    assert -1 <= result.score <= 1
+    network = load_checkpoint(result.checkpoint).network
     output = network(torch.zeros(1, 3, 64, 96))
     assert output.log_density is None
     assert output.score_logits is None
@@ -119,3 +121,15 @@ def test_the_constant_of_a_scale_is_its_mean_and_of_classes_their_frequencies(ti
     assert AttributeTask(0, mean.attribute()).constant(labels) == pytest.approx(0.4)
     shares = AttributeTask(1, classes.attribute()).constant(labels).exp()
     assert torch.allclose(shares, torch.tensor([1 / 3, 0.0, 2 / 3]), atol=1e-6)
+
+
+def test_two_attributes_do_not_share_a_column(tiny_config):
+    given = '[{ name = "a", column = "shapes" }, { name = "b", column = "shapes" }]'
+    with pytest.raises(ConfigError, match=r"a column each"):
+        tiny_config(f"data.attributes={given}")
+
+
+def test_a_label_off_the_scale_is_an_error_of_the_set(tiny_config):
+    config = tiny_config('data.attributes=[{ name = "shapes", high = 0.5 }]')
+    with pytest.raises(DatasetError, match=r"rated: `shapes` should be 0 to 0.5. Found"):
+        build_tasks(config, build_sets(config.data, "train", None))

@@ -17,8 +17,9 @@ from torch import nn
 
 from saliency.datasets import share_rows
 from saliency.devices import Device
-from saliency.errors import DeviceError
+from saliency.errors import DeviceError, SaliencyError
 from saliency.preprocessing import Preprocessing
+from saliency.training import distributed
 from saliency.training.config import WeightingName, load_config
 from saliency.training.data import TrainingLoader, build_sets
 from saliency.training.distributed import World, join_world
@@ -376,3 +377,15 @@ def test_several_processes_choose_their_gpus_themselves(device, monkeypatch):
 def find_any(name):
     kind, _, index = name.partition(":")
     return Device(kind, int(index) if index else None)
+
+
+def test_a_killed_loader_process_is_not_taken_for_one_of_the_run():
+    with pytest.raises(RuntimeError, match=r"^DataLoader worker"), distributed._mourning():
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+    with pytest.raises(SaliencyError, match=r"Found one gone: peer closed\. The same"):
+        _raise_in_mourning("peer closed.\nand much more")
+
+
+def _raise_in_mourning(reason):
+    with distributed._mourning():
+        raise RuntimeError(reason)

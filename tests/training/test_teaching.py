@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from saliency.attributes import Attribute
 from saliency.checkpoint import Card, Checkpoint, save_checkpoint
 from saliency.datasets import DrawnDataset
 from saliency.errors import ConfigError
@@ -93,3 +94,14 @@ def test_another_seed_shuffles_otherwise():
     rated = RatedOnly(30)
     first, second = (ShuffledRatings(rated, seed)[0].score_distribution for seed in (0, 1))
     assert not np.array_equal(first, second)
+
+
+def test_attributes_change_places_with_the_ratings():
+    attributes = {"saturation": Attribute("saturation")}
+    rated = DrawnDataset(12, 0, rated=True, attributes=attributes)
+    shuffled = ShuffledRatings(rated, seed=0)
+    own = {rated[i].attributes: rated[i].score_distribution.tobytes() for i in range(12)}
+    for index in range(12):
+        sample = shuffled[index]
+        assert own[sample.attributes] == sample.score_distribution.tobytes()
+    assert [shuffled[i].attributes for i in range(12)] != [rated[i].attributes for i in range(12)]

@@ -158,7 +158,8 @@ def _bootstrap(
             ],
             axis=0,
         )
-    low, high = np.quantile(estimates, [0.025, 0.975], axis=0)
+    # A resample may hold too few labels of an attribute that few images have.
+    low, high = np.nanquantile(estimates, [0.025, 0.975], axis=0)
     return {
         metric: Estimate(float(values[m]), Interval(float(low[m]), float(high[m])), len(runs))
         for m, metric in enumerate(metrics)

@@ -19,6 +19,9 @@ from saliency.types import SCORES
 
 RESULT, PACKED = "result.json", "runs.jsonl.xz"
 
+MINIMUM_LABELS = 10
+"""Images whose attribute must be known, so that resamples of them say something."""
+
 DIGITS = 5
 """Of what is written: far below what images and seeds vary."""
 
@@ -138,7 +141,8 @@ def measure(predictor: PredictsMany, sets: LabelledSets) -> dict[str, SetMeasure
                 columns = measures.attributes.setdefault(name, [[], []])
                 for column, value in zip(columns, pair, strict=True):
                     column.append(round(value, DIGITS))
-        for name in [n for n, (_, labels) in measures.attributes.items() if np.isnan(labels).all()]:
+        known = {n: np.isfinite(labels).sum() for n, (_, labels) in measures.attributes.items()}
+        for name in [name for name, count in known.items() if count < MINIMUM_LABELS]:
             del measures.attributes[name]
         found[dataset.name] = measures
     return found

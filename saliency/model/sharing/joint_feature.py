@@ -18,10 +18,10 @@ class JointFeature(HardSharing):
 
     `penalty = sum_c ||W[:, c]||_2`
 
-    the l2,1 norm of all heads' weights, W[:, c] being everything that reads channel c of a stage:
-    the decoder's projection, and what the linear heads give its mean and its spread. A channel
-    costs as much for several tasks as for one, so tasks are led to the same ones, and channels
-    that serve none fade.
+    the l2,1 norm of all heads' weights, W[:, c] being what reads channel c of a stage: the
+    decoder's projection, and what the read-outs of scores and attributes give its mean and spread.
+    Guidance between the tasks is not counted. A channel costs as much for several tasks as for
+    one, so tasks are led to the same ones, and channels that serve none fade.
 
     Shared is what hard sharing shares. Cost: one encoder; the penalty is nothing beside it.
 

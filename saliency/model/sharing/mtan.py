@@ -11,7 +11,7 @@ from saliency.model.encoder import Encoder
 from saliency.model.sharing.base import SharedFeatures, Sharing, for_heads
 
 FIRST_STRIDE = 4
-"""Finer features, which heads do not read, get no masks."""
+"""Heads read from here on by default; finer features are shared without masks."""
 
 OPEN = 3.0
 """Bias of the masks at the start: sigmoid(3) lets 95 % through."""

@@ -27,8 +27,10 @@ def answering(*parts):
 
     with ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
         threading.Thread(target=server.serve_forever).start()
-        yield "http://{}:{}".format(*server.server_address), asked
-        server.shutdown()
+        try:
+            yield "http://{}:{}".format(*server.server_address), asked
+        finally:
+            server.shutdown()
 
 
 def test_every_request_is_answered_whole(tiny, jpeg):
