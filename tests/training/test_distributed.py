@@ -164,8 +164,9 @@ def assert_same_but_for_rounding(one, other):
         # Equal logits everywhere are no logits: the head's bias has no gradient but rounding,
         # which Adam makes large.
         if name.startswith(("network.", "weighting.")) and not name.endswith("decoder.head.bias"):
+            # Nor have single weights that start at 0 much of a gradient: half a step.
             torch.testing.assert_close(
-                tensor, expected[name], rtol=1e-3, atol=2e-4, equal_nan=True, msg=name
+                tensor, expected[name], rtol=1e-3, atol=5e-4, equal_nan=True, msg=name
             )
 
 
