@@ -81,7 +81,8 @@ class Findings:
         commits: Commit of the code -> runs.
         overrides: What all arms change in the recipe.
         base: Name of the recipe.
-        front: Arms with both tasks that no other beats in one without losing in the other.
+        front: Arms with both tasks that no other beats in one without losing in the other, in the
+            repetitions that all of them have.
     """
 
     about: str
@@ -113,14 +114,22 @@ def find(study: Study, results: Sequence[RunResult]) -> Findings:
         commits=dict(Counter(result.commit for result in results)),
         overrides=study.file.overrides,
         base=study.file.base.name,
-        front=pareto_front(
-            {
-                arm.name: (arm.metrics["CC"].value, arm.metrics[SCORE_METRIC].value)
-                for arm in found
-                if {"CC", SCORE_METRIC} <= arm.metrics.keys()
-            }
-        ),
+        front=_front(found),
     )
+
+
+def _front(arms: Sequence[ArmFindings]) -> list[str]:
+    """Return the front of the arms with both tasks, by the repetitions that all of these have."""
+    both = [arm for arm in arms if {"CC", SCORE_METRIC} <= arm.metrics.keys()]
+    repetitions = [{run.repetition for run in arm.runs} for arm in both]
+    shared = set.intersection(*repetitions) if repetitions else set()
+    if not shared:
+        return []
+
+    def mean(arm: ArmFindings, metric: str) -> float:
+        return fmean(run.metrics[metric] for run in arm.runs if run.repetition in shared)
+
+    return pareto_front({arm.name: (mean(arm, "CC"), mean(arm, SCORE_METRIC)) for arm in both})
 
 
 def _training_work(runs: Sequence[RunResult]) -> float:

@@ -81,3 +81,24 @@ def test_what_a_scheme_learned_is_shown(study_path, results, tmp_path):
     page = page_of(Study.load(study_path), [replace(r, learned=learned) for r in results], tmp_path)
     assert "[0.912, 0.1]" in page
     assert "What was learned" not in page_of(Study.load(study_path), results, tmp_path)
+
+
+def test_the_front_is_of_repetitions_that_all_arms_have(study_path):
+    """Folds differ in how hard they are, and an arm may have seen the easy one alone."""
+    study = Study.load(study_path)
+    runs = [result("guided", r, cc, scores=True) for r, cc in ((0, 0.6), (1, 0.9))]
+    ahead = [*runs, result("gate", 0, 0.7, scores=True)]
+    gate, guided = (replace_scores(ahead, arm) for arm in ("gate", "guided"))
+    assert "gate" in find(study, [*guided, *gate]).front
+    apart = [*guided[1:], *gate]
+    assert find(study, apart).front == []
+
+
+def replace_scores(results, arm):
+    """Return an arm's results with scores that rank as the ratings do, so that CC decides."""
+    found = []
+    for run in results:
+        if run.arm == arm:
+            measures = replace(run.sets["drawn"], scores=list(run.sets["drawn"].ratings))
+            found.append(replace(run, sets={"drawn": measures}))
+    return found
