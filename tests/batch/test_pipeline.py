@@ -212,20 +212,25 @@ def test_a_stop_finishes_what_is_begun_and_begins_nothing(predictor, many, tmp_p
     stopped = threading.Event()
     prepare = predictor.prepare
 
-    def wait_with_the_second(path):
+    begun = []
+
+    def wait_behind_the_first(path, **options):
+        begun.append(path.stem)
         if path.stem != "00":
             stopped.wait()
             time.sleep(0.3)  # so that the others are called off before this one is done
-        return prepare(path)
+        return prepare(path, **options)
 
-    monkeypatch.setattr(predictor, "prepare", wait_with_the_second)
+    monkeypatch.setattr(predictor, "prepare", wait_behind_the_first)
     seen = []
     with Journal(tmp_path / "out", "me") as journal:
         for outcome in predict_files(predictor, photos, journal, is_stopping=stopped.is_set):
             stopped.set()
+            assert outcome.entry.error is None
             seen.append(outcome.photo.name)
         assert [entry.name for entry in journal.entries()] == seen
-    assert seen == ["00", "01"]
+    assert seen == sorted(begun)  # threads may have begun more before the first one came out
+    assert len(seen) < len(photos) / 2
 
 
 def test_a_full_disk_is_one_error_and_the_next_run_goes_on(
