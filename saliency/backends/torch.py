@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from saliency.backends.base import NetworkOutput, Precision
 from saliency.model import SaliencyNetwork
+from saliency.types import Output
 
 DROPOUT_SEED = 0
 """The features that are dropped are the same for every photo and in every process."""
@@ -65,16 +66,22 @@ class TorchBackend:
         dtype = getattr(torch, self.precision)
         with torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32):
             output = self.network(images)
-        return NetworkOutput(
-            _to_numpy(output.log_density),
-            _to_numpy(output.score_logits),
-            tuple(x.float().cpu().numpy() for x in output.attributes),
-            _to_numpy(output.score_log_variance),
-            tuple(map(_to_numpy, output.attribute_log_variances)),
-            None
-            if self._kept is None
-            else _to_numpy(self.network.sample_score_logits(output, self._kept)),
-        )
+        said = to_arrays(output)
+        if self._kept is None:
+            return said
+        sampled = self.network.sample_score_logits(output, self._kept)
+        return said._replace(sampled_score_logits=_to_numpy(sampled))
+
+
+def to_arrays(output: Output) -> NetworkOutput:
+    """Return what the network says of a batch in NumPy's float32."""
+    return NetworkOutput(
+        _to_numpy(output.log_density),
+        _to_numpy(output.score_logits),
+        tuple(x.float().cpu().numpy() for x in output.attributes),
+        _to_numpy(output.score_log_variance),
+        tuple(map(_to_numpy, output.attribute_log_variances)),
+    )
 
 
 def _to_numpy(tensor: torch.Tensor | None) -> NDArray[np.float32] | None:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from saliency.backends import NetworkOutput, Precision
+from saliency.backends.torch import to_arrays
 from saliency.bench.photos import BenchPhoto
 from saliency.bench.timing import Figure
 from saliency.checkpoint import Checkpoint
@@ -42,8 +43,7 @@ class EagerBackend:
     @torch.inference_mode()
     def infer(self, inputs: NDArray[np.float32], *, on_all_cores: bool = True) -> NetworkOutput:
         """Compute (B, 3, h, w); the outputs come at the input's size."""
-        output = self._network(torch.from_numpy(inputs).to(self._device))
-        return NetworkOutput(_to_numpy(output.log_density), _to_numpy(output.score_logits))
+        return to_arrays(self._network(torch.from_numpy(inputs).to(self._device)))
 
 
 def eager_predictor(checkpoint: Checkpoint, device: torch.device) -> Predictor:
@@ -66,15 +66,15 @@ def photo_figures(predictor: Predictor, photo: BenchPhoto) -> list[Figure]:
     picture = resize(prepared.image, small)
 
     def render() -> object:
-        density = to_prediction(output, 0, small).density
+        density = to_prediction(output, 0, small, predictor.attributes).density
         return None if density is None else to_overlay(picture, density)
 
     calls = {
         "decode": lambda: read_image(jpeg),
         "prepare": lambda: predictor.prepare(jpeg),
         "preprocess": lambda: predictor.prepare(prepared.image),
-        "to_prediction": lambda: to_prediction(output, 0, size),
-        "density": lambda: to_prediction(output, 0, size).density,
+        "to_prediction": lambda: to_prediction(output, 0, size, predictor.attributes),
+        "density": lambda: to_prediction(output, 0, size, predictor.attributes).density,
         "render": render,
     }
     return [
@@ -102,7 +102,3 @@ def forward_figures(
                 )
             )
     return figures
-
-
-def _to_numpy(tensor: torch.Tensor | None) -> NDArray[np.float32] | None:
-    return None if tensor is None else tensor.cpu().numpy()
