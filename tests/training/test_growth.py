@@ -31,7 +31,6 @@ from saliency.training.growth import (
 )
 from saliency.training.loop import train
 from saliency.training.optimization import build_optimizer
-from saliency.training.report import Reporter
 from saliency.training.state import Progress, TrainingState
 from saliency.weighting import EqualWeighting
 
@@ -42,19 +41,6 @@ SPLITTING = (ADAPTIVE, "train.epochs=3", "sharing.splits=[1, 2]", "sharing.branc
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 CPU = torch.device("cpu")
-
-
-class PowerCut(Reporter):
-    """The end of everything after step number `at`, without a word before."""
-
-    def __init__(self, run_dir, at):
-        super().__init__(run_dir)
-        self.at = at
-
-    def step(self, step, values):
-        super().step(step, values)
-        if step == self.at:
-            raise OSError("no power")
 
 
 def content(path):
@@ -303,11 +289,13 @@ class TestRun:
 
     @pytest.mark.parametrize("step", [3, 4, 5, 8, 9, 11])  # 4 and 8: right before a split
     def test_that_is_killed_goes_on_as_if_nothing_had_happened(
-        self, whole, tiny_config, tmp_path, step
+        self, whole, tiny_config, tmp_path, step, power_cut
     ):
         config = tiny_config(*SPLITTING)
         with pytest.raises(OSError, match="no power"):
-            train(config, tmp_path / "run", device="cpu", reporter=PowerCut(tmp_path / "run", step))
+            train(
+                config, tmp_path / "run", device="cpu", reporter=power_cut(tmp_path / "run", step)
+            )
         torch.rand(5)  # whatever else a process does meanwhile
         train(config, tmp_path / "run", device="cpu")
         for name in ("metrics.jsonl", "splits.jsonl"):
@@ -324,12 +312,12 @@ class TestRun:
         (decision,) = lines(tmp_path / "one" / "splits.jsonl")
         assert decision["groups"] == [["saliency", "aesthetics"]]
 
-    def test_that_is_killed_looks_at_the_same_gradients(self, tiny_config, tmp_path):
+    def test_that_is_killed_looks_at_the_same_gradients(self, tiny_config, tmp_path, power_cut):
         # What the tasks share is other parameters after a split.
         config = tiny_config(*SPLITTING, "weighting.name=mgda", "weighting.shared=parameters")
         train(config, tmp_path / "whole", device="cpu")
         with pytest.raises(OSError, match="no power"):
-            train(config, tmp_path / "run", device="cpu", reporter=PowerCut(tmp_path / "run", 5))
+            train(config, tmp_path / "run", device="cpu", reporter=power_cut(tmp_path / "run", 5))
         train(config, tmp_path / "run", device="cpu")
         assert lines(tmp_path / "run/metrics.jsonl") == lines(tmp_path / "whole/metrics.jsonl")
 

@@ -35,19 +35,6 @@ class Interrupting(Reporter):
             signal.raise_signal(self.number)
 
 
-class PowerCut(Reporter):
-    """The end of everything after step number `at`, without a word before."""
-
-    def __init__(self, run_dir, at):
-        super().__init__(run_dir)
-        self.at = at
-
-    def step(self, step, values):
-        super().step(step, values)
-        if step == self.at:
-            raise OSError("no power")
-
-
 class Watching(Reporter):
     """Keeps the values of every step."""
 
@@ -157,12 +144,12 @@ class TestResuming:
 
     @pytest.mark.parametrize("step", [1, 3, 6])  # before the first save, in and after epoch 1
     def test_a_killed_run_goes_on_from_its_last_save(
-        self, whole_saved_often, tiny_config, tmp_path, step
+        self, whole_saved_often, tiny_config, tmp_path, step, power_cut
     ):
         config = tiny_config("train.save_every_steps=2")
         run_dir = tmp_path / "killed"
         with pytest.raises(OSError, match="no power"):
-            train(config, run_dir, device="cpu", reporter=PowerCut(run_dir, step))
+            train(config, run_dir, device="cpu", reporter=power_cut(run_dir, step))
         assert_same_run(run_to_the_end(config, run_dir), whole_saved_often)
 
     def test_saving_more_often_changes_nothing(self, whole, whole_saved_often):

@@ -21,19 +21,6 @@ OVERRIDES = (
 )
 
 
-class PowerCut(Reporter):
-    """The end of everything after step number `at`, without a word before."""
-
-    def __init__(self, run_dir, at):
-        super().__init__(run_dir)
-        self.at = at
-
-    def step(self, step, values):
-        super().step(step, values)
-        if step == self.at:
-            raise OSError("no power")
-
-
 class Watching(Reporter):
     """Keeps the penalty of every step."""
 
@@ -65,11 +52,11 @@ def trained(tiny_config, tmp_path_factory):
 # Saved after steps 2, 4, 6 and 8: what goes on starts between two updates, or right behind one.
 @pytest.mark.parametrize("killed_after", [1, 3, 5, 7])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
-    trained, tiny_config, tmp_path, killed_after
+    trained, tiny_config, tmp_path, killed_after, power_cut
 ):
     config = tiny_config(*OVERRIDES)
     with pytest.raises(OSError, match="no power"):
-        train(config, tmp_path, device="cpu", reporter=PowerCut(tmp_path, killed_after))
+        train(config, tmp_path, device="cpu", reporter=power_cut(tmp_path, killed_after))
     train(config, tmp_path, device="cpu")
     for name in ("last.safetensors", "state.safetensors"):
         expected, found = tensors(trained / name), tensors(tmp_path / name)

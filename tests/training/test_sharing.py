@@ -13,26 +13,12 @@ from saliency.model.sharing import SharingName
 from saliency.training.building import build_network
 from saliency.training.loop import train
 from saliency.training.optimization import build_optimizer
-from saliency.training.report import Reporter
 from saliency.weighting import EqualWeighting
 
 SCHEMES = get_args(SharingName)
 SOFT = ("cross_stitch", "sluice", "mean_constraint")
 GRADIENTS = ("gradient", "gradnorm", "mgda")
 PHOTO = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
-
-
-class PowerCut(Reporter):
-    """The end of everything after step number `at`, without a word before."""
-
-    def __init__(self, run_dir, at):
-        super().__init__(run_dir)
-        self.at = at
-
-    def step(self, step, values):
-        super().step(step, values)
-        if step == self.at:
-            raise OSError("no power")
 
 
 def last_weights(run_dir):
@@ -69,11 +55,11 @@ def test_strategies_look_wherever_they_are_told_to(tiny_config, tmp_path, scheme
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_cut_run_ends_as_one_that_was_not(tiny_config, tmp_path, scheme):
+def test_a_cut_run_ends_as_one_that_was_not(tiny_config, tmp_path, scheme, power_cut):
     config = tiny_config(f"sharing.name={scheme}", "train.save_every_steps=3")
     train(config, tmp_path / "whole")
     with pytest.raises(OSError, match="no power"):
-        train(config, tmp_path / "cut", reporter=PowerCut(tmp_path / "cut", 4))
+        train(config, tmp_path / "cut", reporter=power_cut(tmp_path / "cut", 4))
     train(config, tmp_path / "cut")
     whole, cut = last_weights(tmp_path / "whole"), last_weights(tmp_path / "cut")
     assert whole.keys() == cut.keys()
