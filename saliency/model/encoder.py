@@ -58,6 +58,7 @@ class Encoder(nn.Module):
         """
         super().__init__()
         self.name = name
+        self._cut_is_checked = False
         if not timm.is_model(name):  # timm itself would look for `hf-hub:...` on the network
             raise ConfigError(
                 "`encoder` should be the name of a timm network, such as tf_efficientnet_lite0. "
@@ -129,7 +130,8 @@ class Encoder(nn.Module):
             ConfigError: This network's stages cannot be run one at a time.
         """
         stages = split_stages(self.body, final=self.final_features)
-        if stages is not None and self._are_its_stages(stages):
+        if stages is not None and (self._cut_is_checked or self._are_its_stages(stages)):
+            self._cut_is_checked = True  # by the first call; later ones cost next to nothing
             return stages
         raise ConfigError(
             f"`sharing.name` mixes features stage by stage, which goes with {KNOWN}. Found "

@@ -28,7 +28,6 @@ class FeatureAnchor:
         if network.aesthetics is None:
             raise ValueError("`network` should have an aesthetic head. Found none.")
         self._network = network
-        # Together, for a scheme may know the encoder's parts.
         self._encoder, self._sharing = copy.deepcopy((network.encoder, network.sharing))
         for module in (self._encoder, self._sharing):
             module.eval().requires_grad_(False)

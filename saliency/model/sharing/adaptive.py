@@ -12,7 +12,6 @@ from saliency.errors import ConfigError
 from saliency.model.encoder import Encoder, hold_batch_norms
 from saliency.model.sharing.affinity import MOST_TASKS
 from saliency.model.sharing.base import SharedFeatures, Sharing, for_heads
-from saliency.model.stages import split_stages
 
 Tree = tuple[tuple[int, ...], ...]
 """For each encoder stage, shallow to deep, the group of each task."""
@@ -140,7 +139,7 @@ class AdaptiveSharing(Sharing):
                 f"of the next deeper stage, {list(above)}, and be given to a stage once. Found "
                 f"{list(groups)} for stage {stage}, which has {list(self.tree[stage])}."
             )
-        source = _stages_of(encoder)[stage]
+        source = encoder.stages()[stage]
         copies = [copy.deepcopy(source) for _ in range(max(groups))]
         self.others[stage] = nn.ModuleList(copies)
         self.tree = (*self.tree[:stage], groups, *self.tree[stage + 1 :])
@@ -168,7 +167,7 @@ class AdaptiveSharing(Sharing):
 
     def _modules_of(self, encoder: Encoder) -> Iterator[list[nn.Module]]:
         """Yield the modules of each stage's groups."""
-        for own, others in zip(_stages_of(encoder), self.others, strict=True):
+        for own, others in zip(encoder.stages(), self.others, strict=True):
             assert isinstance(others, nn.ModuleList)  # noqa: S101
             yield [own, *others]
 
@@ -176,13 +175,6 @@ class AdaptiveSharing(Sharing):
 def to_lists(groups: tuple[int, ...]) -> list[list[int]]:
     """Return the tasks of each group."""
     return [[t for t, own in enumerate(groups) if own == g] for g in range(max(groups) + 1)]
-
-
-def _stages_of(encoder: Encoder) -> list[nn.Module]:
-    # Cut anew each time: the encoder may be another, such as the one that an anchor remembers.
-    stages = split_stages(encoder.body, final=encoder.final_features)
-    assert stages is not None  # noqa: S101
-    return stages
 
 
 def _are_numbered(groups: tuple[int, ...]) -> bool:

@@ -73,7 +73,7 @@ class Sluice(StitchedEncoders):
         """Return the mean squared cosine between filters of different subspaces, 0..1."""
         filters = [
             weight
-            for stages, channels in zip(self._stages, encoder.channels, strict=True)
+            for stages, channels in zip(self.stages(encoder), encoder.channels, strict=True)
             for stage in stages
             if (weight := _last_filters(stage, channels)) is not None
         ]

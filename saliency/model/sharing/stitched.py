@@ -25,15 +25,13 @@ class StitchedEncoders(Sharing):
     def __init__(self, encoder: Encoder, task_count: int) -> None:
         super().__init__(task_count)
         self.others = copies(encoder, task_count - 1)
-        # Plain lists: the layers belong to the encoders.
-        by_task = [each.stages() for each in self.encoders(encoder)]
-        self._stages = [list(same) for same in zip(*by_task, strict=True)]  # a list a stage
+        self.stages(encoder)  # now, if they cannot be had
 
     def forward(self, encoder: Encoder, images: Tensor) -> SharedFeatures:
         """Return each task's mixture of all tasks' features."""
         tasks = [images] * self.task_count
         by_stage = []
-        for number, stages in enumerate(self._stages):
+        for number, stages in enumerate(self.stages(encoder)):
             own = torch.stack([stage(x) for stage, x in zip(stages, tasks, strict=True)])
             tasks = list(self.mix(number, own))
             by_stage.append(self.read(number, tasks))
@@ -41,6 +39,10 @@ class StitchedEncoders(Sharing):
         if self.training:
             by_task = tuple(map(for_heads, by_task))
         return SharedFeatures(by_task, tuple(zip(*by_task, strict=True)))
+
+    def stages(self, encoder: Encoder) -> list[tuple[nn.Module, ...]]:
+        """Return each stage of all tasks' encoders, shallow to deep."""
+        return list(zip(*(each.stages() for each in self.encoders(encoder)), strict=True))
 
     def mix(self, stage: int, features: Tensor) -> Tensor:
         """Return (T, B, C, h, w) mixtures of all tasks' `features` (T, B, C, h, w)."""
