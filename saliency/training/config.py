@@ -53,13 +53,26 @@ class SetConfig(Section):
     path: str = ""  # folder below data.root; the name if empty
     split: Path | None = None  # CSV of image, part; relative to the TOML file
     test_fold: int | None = None  # cross-validation: test on this fold, train on the rest of train
-    teacher: Path | None = None  # checkpoint that predicts the label which training images lack
+    teacher: tuple[Path, ...] = ()  # checkpoints, one or several, whose mean prediction is the
+    # label that training images lack
+    taught_share: float = Field(0.0, ge=0, lt=1)  # of it in the densities that images do have
     shuffle_ratings: bool = False  # a placebo: training images change their ratings
     low: float = 1  # worst and best rating of the scale, layout "ratings"
     high: float = 7
     score_cut: float = 5.5  # what separates good from bad in binary accuracy; AVA's papers: 5
     count: int = Field(64, ge=8)  # images to draw, layout "drawn" alone
     rated: bool = False  # whether drawn images have scores instead of fixations
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _shares_with_a_teacher(self) -> SetConfig:
+        if self.taught_share and not self.teacher:
+            raise ValueError("taught_share should be 0 where there is no teacher")
+        return self
 
 
 class AttributeConfig(Section):
@@ -286,13 +299,16 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> TrainingConfig:
 def _beside(config: TrainingConfig, folder: Path) -> TrainingConfig:
     """Return `config` with the paths in it, but those of `encoder_weights`, from `folder` on."""
 
-    def resolve(section: Any, *names: str) -> Any:
-        given = {name: getattr(section, name) for name in names}
-        return section.model_copy(
-            update={name: folder / path for name, path in given.items() if path is not None}
-        )
+    def resolve(section: Any, name: str) -> Any:
+        path = getattr(section, name)
+        return section if path is None else section.model_copy(update={name: folder / path})
 
-    sets = tuple(resolve(s, "split", "teacher") for s in config.data.sets)
+    sets = tuple(
+        resolve(s, "split").model_copy(
+            update={"teacher": tuple(folder / path for path in s.teacher)}
+        )
+        for s in config.data.sets
+    )
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"sets": sets}),

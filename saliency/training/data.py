@@ -195,7 +195,7 @@ def teach(sets: LabelledSets, config: TrainingConfig, device: torch.device) -> L
 
     Raises:
         CheckpointError: A teacher is no checkpoint of this project.
-        ConfigError: A teacher lacks the head for what its set lacks.
+        ConfigError: Teachers lack the head for what their set lacks.
     """
     # Only here: most runs have no teacher, and a teacher is a whole predictor.
     from saliency.training.teaching import ShuffledRatings, TaughtDataset
@@ -206,8 +206,10 @@ def teach(sets: LabelledSets, config: TrainingConfig, device: torch.device) -> L
         set_config = by_name[dataset.name]
         if set_config.shuffle_ratings:
             dataset = ShuffledRatings(dataset, config.train.seed)
-        if set_config.teacher is not None:
-            dataset = TaughtDataset(dataset, set_config.teacher, device)
+        if set_config.teacher:
+            dataset = TaughtDataset(
+                dataset, set_config.teacher, device, share=set_config.taught_share
+            )
         return dataset
 
     return LabelledSets(
@@ -221,7 +223,7 @@ def uses_rated_images(config: TrainingConfig) -> bool:
     return (
         config.model.aesthetics
         or bool(config.data.attributes)
-        or any(s.teacher is not None for s in config.data.sets if is_rated(s))
+        or any(bool(s.teacher) for s in config.data.sets if is_rated(s))
     )
 
 

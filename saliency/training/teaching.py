@@ -1,8 +1,8 @@
-"""Labels that nobody gave: a teacher's predictions, and ratings that changed places."""
+"""Labels that nobody gave: teachers' predictions, and ratings that changed places."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from saliency.checkpoint import load_checkpoint
 from saliency.datasets import LabelledDataset
 from saliency.densities import normalize_density
+from saliency.ensemble import Ensemble, combine
 from saliency.errors import ConfigError, ImageError
 from saliency.predictor import Predictor
-from saliency.types import Sample
+from saliency.types import Prediction, Sample
 
 
 class _Relabelled:
@@ -40,28 +41,42 @@ class _Relabelled:
 
 
 class TaughtDataset(_Relabelled):
-    """A data set with the labels that it lacks filled in by a teacher; itself a data set.
+    """A data set with the labels that it lacks filled in by teachers; itself a data set.
 
-    The teacher sees every image once, as it is, when this is made. Its densities are kept at the
-    network's size, in memory: 2 bytes a pixel.
+    The teachers see every image once as it is and once mirrored, when this is made, and their mean
+    is the label. Densities are kept at the network's size, in memory: 2 bytes a pixel.
 
     Source:
-        Hinton et al., "Distilling the knowledge in a neural network" (2015), with a teacher that
-        learned another task, or the same one on other images.
+        Hinton et al., "Distilling the knowledge in a neural network" (2015), with teachers that
+        learned another task, or the same one on other images. Furlanello et al., "Born-again
+        neural networks" (2018), for a share of the teachers' label in one that an image has.
     """
 
-    def __init__(self, dataset: LabelledDataset, teacher: Path, device: torch.device) -> None:
+    def __init__(
+        self,
+        dataset: LabelledDataset,
+        teachers: Sequence[Path],
+        device: torch.device,
+        *,
+        share: float = 0.0,
+    ) -> None:
         """Predict what the images of `dataset` lack.
 
+        Args:
+            dataset: Any labels.
+            teachers: Checkpoints, at least one.
+            device: Where they compute.
+            share: Of the teachers' density in the density that an image has, 0 to 1.
+
         Raises:
-            CheckpointError: `teacher` is no checkpoint of this project.
-            ConfigError: It lacks the head for what is missing.
+            CheckpointError: One of `teachers` is no checkpoint of this project.
+            ConfigError: They lack the head for what is missing.
         """
         super().__init__(dataset)
+        self._share = share
         self._densities: dict[str, NDArray[np.float16]] = {}
         self._distributions: dict[str, NDArray[np.float32]] = {}
-        predictor = Predictor(load_checkpoint(teacher), device)
-        asked: list[tuple[str, bool, bool]] = []  # image id, lacks a density, lacks a score
+        asked: list[tuple[str, bool, bool]] = []  # image id, wants a density, lacks a score
 
         def images() -> Iterator[NDArray[np.uint8]]:
             for index in range(len(dataset)):
@@ -69,21 +84,22 @@ class TaughtDataset(_Relabelled):
                     sample = dataset[index]
                 except ImageError:
                     continue  # the loader names it
-                lacks = sample.density is None, sample.score_distribution is None
-                asked.append((sample.image_id, *lacks))
+                wants = sample.density is None or share > 0
+                asked.append((sample.image_id, wants, sample.score_distribution is None))
                 yield sample.image
 
-        for number, prediction in enumerate(predictor.predict_many(images())):
-            image_id, lacks_density, lacks_score = asked[number]
-            if lacks_density and prediction.density is not None:
-                size = predictor.preprocessing.network_size(prediction.image_size)
-                self._densities[image_id] = _compact(prediction.density, size)
-            elif lacks_score and prediction.score_distribution is not None:
-                self._distributions[image_id] = prediction.score_distribution
-            elif lacks_density or lacks_score:
+        predictors = [Predictor(load_checkpoint(path), device) for path in teachers]
+        for number, prediction in enumerate(_predict_mirrored(predictors, images())):
+            image_id, wants_density, lacks_score = asked[number]
+            density, distribution = prediction.network_density, prediction.score_distribution
+            if wants_density and density is not None:
+                self._densities[image_id] = _compact(density)
+            elif lacks_score and distribution is not None:
+                self._distributions[image_id] = distribution
+            elif wants_density or lacks_score:
                 raise ConfigError(
                     f"`teacher` of the set {self.name} should have a head for what it lacks. "
-                    f"Found none in {teacher}."
+                    f"Found none in {', '.join(map(str, teachers))}."
                 )
 
     def __getitem__(self, index: int) -> Sample:
@@ -91,19 +107,41 @@ class TaughtDataset(_Relabelled):
         if sample.image_id in self._densities:
             height, width = sample.image.shape[:2]
             small = self._densities[sample.image_id].astype(np.float32)
-            density = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-            return replace(sample, density=normalize_density(np.asarray(density, np.float32)))
+            density = normalize_density(
+                np.asarray(
+                    cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+                )
+            )
+            if sample.density is not None:
+                density = (1 - self._share) * sample.density + self._share * density
+            return replace(sample, density=density)
         if sample.image_id in self._distributions:
             distribution = self._distributions[sample.image_id]
             return replace(sample, score_distribution=distribution, score_is_taught=True)
         return sample
 
 
-def _compact(density: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float16]:
-    """Return `density` at `size` (height, width), relative to its peak: float16 ends at 6e-8."""
-    height, width = size
-    small = cv2.resize(density, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small / small.max(), np.float16)
+def _predict_mirrored(
+    predictors: Sequence[Predictor], images: Iterable[NDArray[np.uint8]]
+) -> Iterator[Prediction]:
+    """Yield the mean of what all say of each photo and, mirrored back, of its mirror image."""
+
+    def both() -> Iterator[NDArray[np.uint8]]:
+        for image in images:
+            yield image
+            yield np.ascontiguousarray(image[:, ::-1])
+
+    teachers = Ensemble(predictors) if len(predictors) > 1 else predictors[0]
+    predictions = iter(teachers.predict_many(both()))
+    for plain, mirrored in zip(predictions, predictions, strict=True):
+        density = mirrored.network_density
+        back = None if density is None else density[:, ::-1]
+        yield combine([plain, replace(mirrored, network_density=back)])
+
+
+def _compact(density: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Return `density` relative to its peak: float16 ends at 6e-8."""
+    return np.asarray(density / density.max(), np.float16)
 
 
 class ShuffledRatings(_Relabelled):

@@ -197,8 +197,18 @@ def test_a_set_can_be_called_by_its_name(recipe):
 def test_checkpoints_in_a_recipe_are_beside_it(recipe):
     overrides = ["data.sets.own.teacher=t.safetensors", "model.encoder_start=/runs/s.safetensors"]
     config = load_config(recipe, overrides)
-    assert config.data.sets[1].teacher == recipe.parent / "t.safetensors"
+    assert config.data.sets[1].teacher == (recipe.parent / "t.safetensors",)
     assert config.model.encoder_start == Path("/runs/s.safetensors")
+
+
+def test_a_set_can_have_several_teachers(recipe):
+    config = load_config(recipe, ['data.sets.own.teacher=["a.safetensors", "/b.safetensors"]'])
+    assert config.data.sets[1].teacher == (recipe.parent / "a.safetensors", Path("/b.safetensors"))
+
+
+def test_a_share_of_no_teacher_is_refused(recipe):
+    with pytest.raises(ConfigError, match="taught_share should be 0"):
+        load_config(recipe, ["data.sets.own.taught_share=0.5"])
 
 
 @pytest.mark.parametrize("size", [("96", "144"), ("128", "96")])

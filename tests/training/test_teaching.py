@@ -1,5 +1,7 @@
 """Labels by a teacher, and ratings that changed places."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -35,48 +37,94 @@ class RatedOnly:
         )
 
 
+class MirroredRatedOnly(RatedOnly):
+    """The same photos, mirrored."""
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        return replace(sample, image=np.ascontiguousarray(sample.image[:, ::-1]))
+
+
 @pytest.fixture
 def scoreless_weights(tmp_path):
     """A checkpoint without an aesthetic head."""
-    torch.manual_seed(0)
+    return _save(tmp_path / "saliency.safetensors", aesthetics=False, seed=0)
+
+
+def _save(path, *, aesthetics, seed):
+    torch.manual_seed(seed)
     architecture = Architecture(
-        "test_efficientnet", decoder_channels=16, aesthetics=False, guidance=False
+        "test_efficientnet", decoder_channels=16, aesthetics=aesthetics, guidance=aesthetics
     )
     network = SaliencyNetwork(architecture)
-    path = tmp_path / "saliency.safetensors"
     preprocessing = Preprocessing(64, 96, network.encoder.mean, network.encoder.std)
     save_checkpoint(path, Checkpoint(network, preprocessing, Card()))
     return path
 
 
+@pytest.fixture
+def other_weights(tmp_path):
+    """A second teacher, which says other things than `tiny_weights`."""
+    return _save(tmp_path / "other.safetensors", aesthetics=True, seed=7)
+
+
+def mean_density(image, *teachers):
+    """What `teachers` say of a photo and, mirrored back, of its mirror image."""
+    found = []
+    for path in teachers:
+        teacher = Predictor.load(path, "cpu", backend="torch")
+        found.append(teacher.predict(image).density)
+        found.append(teacher.predict(np.ascontiguousarray(image[:, ::-1])).density[:, ::-1])
+    return np.mean(found, axis=0)
+
+
 def test_rated_images_get_the_teachers_density(tiny_weights):
-    taught = TaughtDataset(RatedOnly(), tiny_weights, CPU)
-    sample = taught[2]
-    predicted = Predictor.load(tiny_weights, "cpu").predict(sample.image).density
+    sample = TaughtDataset(RatedOnly(), [tiny_weights], CPU)[2]
     assert sample.density.shape == sample.image.shape[:2]
     assert sample.density.sum() == pytest.approx(1, abs=1e-4)
-    assert cc(sample.density, predicted) > 0.99
+    assert cc(sample.density, mean_density(sample.image, tiny_weights)) > 0.999
+
+
+def test_several_teachers_give_their_mean(tiny_weights, other_weights):
+    sample = TaughtDataset(RatedOnly(), [tiny_weights, other_weights], CPU)[2]
+    assert cc(sample.density, mean_density(sample.image, tiny_weights, other_weights)) > 0.999
+    assert cc(sample.density, mean_density(sample.image, tiny_weights)) < 0.99
+
+
+def test_a_mirrored_image_is_taught_the_mirrored_density(tiny_weights):
+    taught = TaughtDataset(RatedOnly(), [tiny_weights], CPU)[2]
+    mirrored = TaughtDataset(MirroredRatedOnly(), [tiny_weights], CPU)[2]
+    assert cc(mirrored.density[:, ::-1], taught.density) > 0.9999
+
+
+def test_a_density_that_is_there_takes_a_share_of_the_teachers(tiny_weights):
+    drawn = DrawnDataset(4, 0)
+    sample = TaughtDataset(drawn, [tiny_weights], CPU, share=0.3)[1]
+    expected = 0.7 * drawn[1].density + 0.3 * mean_density(sample.image, tiny_weights)
+    np.testing.assert_allclose(sample.density, expected, atol=0.01 * expected.max())
+    assert np.abs(sample.density - drawn[1].density).max() > 0.05 * expected.max()
+    assert sample.score_distribution is None
 
 
 def test_rated_images_keep_their_own_ratings(tiny_weights):
     rated = RatedOnly()
-    taught = TaughtDataset(rated, tiny_weights, CPU)
+    taught = TaughtDataset(rated, [tiny_weights], CPU)
     np.testing.assert_array_equal(taught[2].score_distribution, rated[2].score_distribution)
     assert not taught[2].score_is_taught
 
 
 def test_images_with_fixations_get_the_teachers_score(tiny_weights):
-    taught = TaughtDataset(DrawnDataset(4, 0), tiny_weights, CPU)
-    predicted = Predictor.load(tiny_weights, "cpu").predict(taught[1].image)
-    np.testing.assert_allclose(
-        taught[1].score_distribution, predicted.score_distribution, atol=1e-5
-    )
+    taught = TaughtDataset(DrawnDataset(4, 0), [tiny_weights], CPU)
+    teacher = Predictor.load(tiny_weights, "cpu", backend="torch")
+    both = [taught[1].image, np.ascontiguousarray(taught[1].image[:, ::-1])]
+    expected = np.mean([teacher.predict(image).score_distribution for image in both], axis=0)
+    np.testing.assert_allclose(taught[1].score_distribution, expected, atol=1e-5)
     assert taught[1].score_is_taught
 
 
 def test_a_teacher_without_the_head_is_refused(scoreless_weights):
     with pytest.raises(ConfigError, match="a head for what it lacks"):
-        TaughtDataset(DrawnDataset(4, 0), scoreless_weights, CPU)
+        TaughtDataset(DrawnDataset(4, 0), [scoreless_weights], CPU)
 
 
 def test_shuffled_ratings_are_the_same_ratings_of_other_images():
