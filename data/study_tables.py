@@ -1,0 +1,101 @@
+"""Print a study's findings as the Markdown tables of docs/RESULTS.md.
+
+    python data/study_tables.py runs/strategies/results.json [--choose equal]
+
+`--choose ARM` prints instead, for a study that tunes, how the mean of CC and SRCC of every arm
+stands to that arm's, best first.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+METRICS = ("CC", "NSS", "KLDiv", "SRCC")
+DECIDING = ("CC", "SRCC")
+
+
+def main() -> None:
+    """Read the file and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("results", type=Path, help="results.json of the study's folder")
+    parser.add_argument("--choose", metavar="ARM", help="rank all arms relative to this one")
+    options = parser.parse_args()
+    findings = json.loads(options.results.read_text())
+    arms = {arm["name"]: arm for arm in findings["arms"]}
+    print(f"{findings['finished']} of {findings['planned']} runs, {findings['commits']}\n")
+    if options.choose:
+        print_ranking(arms, options.choose)
+        return
+    print_arms(arms, findings.get("front", []))
+    print()
+    print_answers(arms, findings["answers"])
+
+
+def print_ranking(arms: dict[str, Any], other: str) -> None:
+    """Print one row an arm, best first."""
+
+    def relative(arm: dict[str, Any]) -> float:
+        mine, its = arm["metrics"], arms[other]["metrics"]
+        return fmean(mine[metric]["value"] / its[metric]["value"] for metric in DECIDING)
+
+    print_row("arm", *DECIDING, f"relative to {other}")
+    print_row("---", "---", "---", "---")
+    for arm in sorted(arms.values(), key=relative, reverse=True):
+        values = (f"{arm['metrics'][metric]['value']:.4f}" for metric in DECIDING)
+        print_row(f"`{arm['name']}`: {arm['about']}", *values, f"{relative(arm):.4f}")
+
+
+def print_arms(arms: dict[str, Any], front: list[str]) -> None:
+    """Print one row an arm; those of the Pareto front in bold."""
+    print_row("arm", "n", *METRICS, "loss weights")
+    print_row("---", "---", *("---" for _ in METRICS), "---")
+    for arm in arms.values():
+        name = f"**{arm['about']}**" if arm["name"] in front else arm["about"]
+        found = (arm["metrics"].get(metric) for metric in METRICS)
+        weights = [
+            f"{arm['train'][key]:.2f}"
+            for key in ("share/saliency", "share/aesthetics")
+            if key in arm["train"]
+        ]
+        print_row(name, arm["repetitions"], *map(to_text, found), " : ".join(weights))
+
+
+def print_answers(arms: dict[str, Any], answers: list[dict[str, Any]]) -> None:
+    """Print one row a comparison."""
+    print_row("question", "n", *DECIDING, "saliency; scores")
+    print_row("---", "---", "---", "---", "---")
+    for answer in answers:
+        found = [answer["differences"].get(metric) for metric in DECIDING]
+        if not any(found):
+            continue
+        question = f"{arms[answer['arm']]['about']}, against: {arms[answer['against']]['about']}"
+        repetitions = next(one["repetitions"] for one in found if one)
+        verdicts = "; ".join(to_verdict(one) for one in found if one)
+        print_row(question, repetitions, *(to_text(one, sign="+") for one in found), verdicts)
+
+
+def print_row(*cells: object) -> None:
+    """Print a row of a Markdown table."""
+    print(f"| {' | '.join(map(str, cells))} |")
+
+
+def to_text(estimate: dict[str, Any] | None, sign: str = "") -> str:
+    """Return a value with its interval, without the zero before the point."""
+    if estimate is None:
+        return ""
+    digits = 4 if sign else 3
+    numbers = (f"{n:{sign}.{digits}f}" for n in (estimate["value"], *estimate["interval"]))
+    value, low, high = (n.replace("0.", ".", 1) if "0." in n[:3] else n for n in numbers)
+    return f"{value} [{low}, {high}]"
+
+
+def to_verdict(difference: dict[str, Any]) -> str:
+    """Return what an interval says."""
+    low, high = difference["interval"]
+    return "better" if low > 0 else "worse" if high < 0 else "no difference found"
+
+
+if __name__ == "__main__":
+    main()
