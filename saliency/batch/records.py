@@ -65,11 +65,14 @@ def crop_to_fields(crop: RankedCrop, file: str) -> dict[str, object]:
     }
 
 
-def list_columns(crops: Iterable[AspectRatio] = ()) -> dict[str, type]:
+def list_columns(
+    crops: Iterable[AspectRatio] = (), record: dict[str, Any] | None = None
+) -> dict[str, type]:
     """Return name -> str, int or float of the columns that `flatten` fills.
 
     Args:
         crops: The shapes that were asked for.
+        record: Of any photo: what not every network tells, it tells of all photos or of none.
     """
     columns: dict[str, type] = {"image": str, "image_height": int, "image_width": int}
     columns |= {"score": float, "score_std": float}
@@ -87,7 +90,8 @@ def list_columns(crops: Iterable[AspectRatio] = ()) -> dict[str, type]:
         crop = _name_crop(str(aspect))
         columns |= {f"{crop}_{side}": int for side in ("x", "y", "width", "height")}
         columns |= {f"{crop}_kept_attention": float, f"{crop}_score": float, f"{crop}_file": str}
-    return columns
+    told = _flatten_extra(record or {})
+    return columns | {name: str if isinstance(cell, str) else float for name, cell in told.items()}
 
 
 def flatten(record: dict[str, Any]) -> dict[str, object]:
@@ -119,7 +123,22 @@ def flatten(record: dict[str, Any]) -> dict[str, object]:
         sides = dict(zip(("x", "y", "width", "height"), crop["box"], strict=True))
         cells = {name: crop[name] for name in ("kept_attention", "score", "file")}
         row |= _prefix(_name_crop(crop["aspect"]), sides | cells)
+    row |= _flatten_extra(record)
     return {name: _to_utf8(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+
+
+def _flatten_extra(record: dict[str, Any]) -> dict[str, object]:
+    """Return the cells of `Prediction.extra_fields`."""
+    cells: dict[str, object] = {}
+    for name, told in record.get("attributes", {}).items():
+        parts = told if isinstance(told, dict) else {"value": told}
+        column = f"attribute_{name}"
+        cells[column] = parts["label"] if "label" in parts else parts["value"]
+        if "std" in parts:
+            cells[f"{column}_std"] = parts["std"]
+        cells |= _prefix(column, parts.get("probabilities", {}))
+    cells |= record.get("uncertainty", {})
+    return cells
 
 
 def _name_crop(aspect: str) -> str:

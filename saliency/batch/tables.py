@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,7 +57,8 @@ def write_table(
 
     Args:
         out_dir: Where.
-        table_format: JSON lines are nested; CSV and Parquet have `records.list_columns`.
+        table_format: JSON lines are nested; CSV and Parquet have `records.list_columns`, those of
+            the first record.
         entries: What became of the photos, in the order of the rows.
         crops: The shapes that were asked for: they have columns.
 
@@ -69,10 +70,11 @@ def write_table(
         if table_format == "jsonl":
             with path.open("w", encoding="utf-8") as lines:
                 lines.writelines(json.dumps(record) + "\n" for record in records)
-        elif table_format == "csv":
-            _write_csv(path, map(flatten, records), list_columns(crops))
         else:
-            _write_parquet(path, map(flatten, records), list_columns(crops))
+            first = next(records, None)
+            columns = list_columns(crops, first)
+            rows = map(flatten, records if first is None else chain([first], records))
+            (_write_csv if table_format == "csv" else _write_parquet)(path, rows, columns)
 
 
 def write_failures(out_dir: Path, entries: Iterable[Entry]) -> None:

@@ -87,5 +87,29 @@ def test_how_far_to_trust_it_is_told_where_it_is_known(predictor, photos):
     assert to_fields(known)["uncertainty"] == {"score_error_std": 0.5}
 
 
-def test_a_row_of_a_table_leaves_it_out(record):
-    assert set(flatten(record | {"uncertainty": {"score_error_std": 0.5}})) <= set(list_columns())
+@pytest.fixture
+def telling_record(record):
+    """A record by a network that tells more than saliency and score."""
+    attributes = {
+        "valence": {"value": 5.1, "std": 0.4},
+        "arousal": 3.0,
+        "category": {"label": "Animal", "probabilities": {"Animal": 0.75, "Scene": 0.25}},
+    }
+    return {**record, "attributes": attributes, "uncertainty": {"score_error_std": 0.5}}
+
+
+def test_a_row_tells_what_not_every_network_tells(telling_record):
+    row = flatten(telling_record)
+    assert (row["attribute_valence"], row["attribute_valence_std"]) == (5.1, 0.4)
+    assert row["attribute_arousal"] == 3.0
+    assert row["attribute_category"] == "Animal"
+    assert row["attribute_category_Scene"] == 0.25
+    assert row["score_error_std"] == 0.5
+
+
+def test_the_columns_are_those_of_what_a_record_tells(record, telling_record):
+    columns = list_columns(record=telling_record)
+    assert set(flatten(telling_record)) <= set(columns)
+    assert columns["attribute_category"] is str
+    assert columns["attribute_arousal"] is float
+    assert list(list_columns(record=record)) == list(list_columns())

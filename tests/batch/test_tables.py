@@ -1,6 +1,7 @@
 import csv
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,25 @@ def test_parquet_has_typed_columns_of_the_same_numbers(folder, entries, records)
         assert {name: cell for name, cell in cells.items() if cell is not None} == {
             name: cell for name, cell in flatten(record).items() if cell is not None
         }
+
+
+@pytest.mark.parametrize("table_format", ["csv", "parquet"])
+def test_what_not_every_network_tells_has_columns(folder, entries, table_format):
+    if table_format == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+    told = {"category": {"label": "Animal", "probabilities": {"Animal": 1.0}}}
+    telling = [
+        replace(entry, record=entry.record | {"attributes": told}) if entry.record else entry
+        for entry in entries
+    ]
+    write_table(folder, table_format, telling)
+    path = folder / f"predictions.{table_format}"
+    if table_format == "csv":
+        with path.open(newline="") as file:
+            table = list(csv.DictReader(file))
+    else:
+        table = parquet.read_table(path).to_pylist()
+    assert [row["attribute_category"] for row in table] == ["Animal"] * 3
 
 
 @pytest.mark.parametrize("table_format", ["jsonl", "csv", "parquet"])
