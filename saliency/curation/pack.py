@@ -248,6 +248,8 @@ def _pack_image(
     if isinstance(source.dataset, AvaDataset | RatingsDataset):
         rating = source.dataset.rating(index)._asdict()
         facts["rating"] = {name: value for name, value in rating.items() if value is not None}
+    if isinstance(source.dataset, RatingsDataset):
+        facts["further"] = source.dataset.further(index)
     members = to_members(
         _to_jpeg(resize(sample.image, packed), quality),
         facts,

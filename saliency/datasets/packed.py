@@ -5,7 +5,7 @@
     manifest.json           what was packed and how; SHA-256 of every shard
     NAME-00000.tar          a shard, in the layout of WebDataset: members of one image share a key
         00000000.jpg            the image
-        00000000.json           its name, part, group, original size and rating
+        00000000.json           its name, part, group, original size, rating and further columns
         00000000.fixations.npy  (N, 2) float32 [x, y] in pixels of the packed image, if it has any
         00000000.density.png    16 bits, half as high and wide, if the set has maps of its own
     NAME-00000.json         where each image of that shard begins, and a CRC-32 of its members
@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import tarfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -33,7 +34,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from saliency.attributes import Attribute
 from saliency.datasets.base import keep_inside
+from saliency.datasets.ratings import to_labels
 from saliency.datasets.score_bins import Rating
 from saliency.densities import normalize_density, resize_density
 from saliency.errors import DatasetError, ImageDecodeError
@@ -168,17 +171,25 @@ class PackedDataset:
         groups: Group of each image; empty in a set without groups.
     """
 
-    def __init__(self, root: Path, name: str = "packed") -> None:
+    def __init__(
+        self,
+        root: Path,
+        name: str = "packed",
+        attributes: Mapping[str, Attribute] | None = None,
+    ) -> None:
         """Read what is where; images are read on access.
 
         Args:
             root: Folder that `saliency data pack` wrote.
             name: Name of the set in its samples.
+            attributes: Column of the ratings' CSV -> the attribute that it holds.
 
         Raises:
-            DatasetError: If it is not packed to the end, or a file is missing or damaged.
+            DatasetError: If it is not packed to the end, a file is missing or damaged, or it was
+                packed before packed sets held attributes.
         """
         self.name = name
+        self._attributes = attributes or {}
         manifest = read_manifest(Path(root))
         if not manifest.complete:
             raise DatasetError(
@@ -196,6 +207,11 @@ class PackedDataset:
             np.array([value for shard in shards for value in getattr(shard, field)], np.int64)
             for field in ("offsets", "lengths", "crc32")
         )
+        if self._attributes and self.ids and "further" not in self._read_facts(0):
+            raise DatasetError(
+                f"{root} should hold the further columns of its ratings, for `data.attributes`. "
+                "Found it packed without; delete it and pack the set again."
+            )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -218,7 +234,8 @@ class PackedDataset:
             density = resize_density(_read_density(members["density.png"]), size)
         elif fixations is not None:
             density = to_density(fixations, size)
-        rating = to_rating(json.loads(members["json"]))
+        facts = json.loads(members["json"])
+        rating = to_rating(facts)
         return Sample(
             image,
             self.name,
@@ -226,6 +243,7 @@ class PackedDataset:
             fixations=fixations,
             density=density,
             score_distribution=None if rating is None else rating.to_distribution(),
+            attributes=to_labels(facts.get("further", {}), self._attributes),
         )
 
     def rating(self, index: int) -> Rating | None:
@@ -235,7 +253,12 @@ class PackedDataset:
             ImageDecodeError: As `__getitem__`.
             DatasetError: As `__getitem__`.
         """
-        return to_rating(json.loads(self._read_members(index)["json"]))
+        return to_rating(self._read_facts(index))
+
+    def _read_facts(self, index: int) -> dict[str, Any]:
+        """Return the `.json` of one image."""
+        facts: dict[str, Any] = json.loads(self._read_members(index)["json"])
+        return facts
 
     def _read_members(self, index: int) -> dict[str, bytes]:
         """Return the members of one image by what follows their key."""

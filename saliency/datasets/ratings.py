@@ -81,6 +81,7 @@ class RatingsDataset:
         self.groups = tuple(rows[index].group for index in kept)
         self._ratings = tuple(rows[index].rating for index in kept)
         self._attributes = tuple(rows[index].attributes for index in kept)
+        self._further = tuple(rows[index].further for index in kept)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -103,6 +104,10 @@ class RatingsDataset:
         """Return the rating of one image, without reading it."""
         return self._ratings[index]
 
+    def further(self, index: int) -> dict[str, str]:
+        """Return what the CSV says of one image beside its rating and group, column -> cell."""
+        return self._further[index]
+
 
 class RatedRow(NamedTuple):
     """A line of the CSV.
@@ -112,12 +117,14 @@ class RatedRow(NamedTuple):
         group: What it belongs to; its own name if the CSV does not say.
         rating: Fits the scale.
         attributes: A label for each that was asked for, nan if unknown.
+        further: The cells of all columns beside these, empty ones left out.
     """
 
     file: str
     group: str
     rating: Rating
-    attributes: tuple[float, ...] = ()
+    attributes: tuple[float, ...]
+    further: dict[str, str]
 
 
 def read_rated_rows(
@@ -137,7 +144,9 @@ def read_rated_rows(
     read: list[RatedRow] = []
     with table.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
-        count_columns = _check_columns(table, list(rows.fieldnames or ()), low, high)
+        columns = list(rows.fieldnames or ())
+        count_columns = _check_columns(table, columns, low, high)
+        further = [c for c in columns if c not in {"file", "group", "score", *count_columns}]
         for row in rows:
             try:
                 rating = (
@@ -146,17 +155,32 @@ def read_rated_rows(
                     else Rating(low, high, score=float(row["score"]))
                 )
                 rating.to_distribution()  # now, with the line's number, not when training reads it
-                labels = tuple(
-                    attribute.to_label(row[column]) if row.get(column) else float("nan")
-                    for column, attribute in (attributes or {}).items()
-                )
+                labels = to_labels(row, attributes or {})
             except (DatasetError, TypeError, ValueError) as error:
                 raise DatasetError(f"{table}, line {rows.line_num}: {error}") from error
-            read.append(RatedRow(row["file"], row.get("group") or row["file"], rating, labels))
+            group = row.get("group") or row["file"]
+            told = {column: row[column] for column in further if row[column]}
+            read.append(RatedRow(row["file"], group, rating, labels, told))
     twice = [name for name, count in Counter(row.file for row in read).items() if count > 1]
     if twice:
         raise DatasetError(f"{table} should name an image once. Found twice: {name_some(twice)}.")
     return read
+
+
+def to_labels(cells: Mapping[str, str], attributes: Mapping[str, Attribute]) -> tuple[float, ...]:
+    """Return the label of each attribute, nan where its cell is empty or missing.
+
+    Args:
+        cells: Column -> cell.
+        attributes: Column -> the attribute that it holds.
+
+    Raises:
+        DatasetError: A cell does not fit its attribute.
+    """
+    return tuple(
+        attribute.to_label(cells[column]) if cells.get(column) else float("nan")
+        for column, attribute in attributes.items()
+    )
 
 
 def _check_columns(table: Path, columns: list[str], low: float, high: float) -> list[str]:

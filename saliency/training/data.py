@@ -159,18 +159,13 @@ def open_whole_set(
         attributes: Column -> attribute, of which the layout `ratings` has labels.
 
     Raises:
-        ConfigError: No root is known, the layout is `drawn`, which has no whole, or a packed set
-            of ratings is asked for attributes.
+        ConfigError: No root is known, or the layout is `drawn`, which has no whole.
         DatasetError: The folder is not what its layout says.
     """
     folder = _folder(config, root)
     if is_packed(folder):
-        if attributes and config.layout == "ratings":
-            raise ConfigError(
-                f"The set {config.name!r} should be in its own layout where `data.attributes` are "
-                f"learned, for packed sets do not hold them. Found a packed one in {folder}."
-            )
-        packed = PackedDataset(folder, config.name)
+        held = attributes if config.layout == "ratings" else None
+        packed = PackedDataset(folder, config.name, held)
         if packed.layout != config.layout:
             raise DatasetError(
                 f"{folder} should be packed from the layout {config.layout!r}, that of the set "

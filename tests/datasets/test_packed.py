@@ -1,10 +1,13 @@
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
+from saliency.attributes import Attribute
 from saliency.curation.pack import open_source, pack
-from saliency.datasets import PackedDataset, is_packed
+from saliency.datasets import PackedDataset, RatingsDataset, Subset, is_packed
 from saliency.errors import DatasetError, ImageDecodeError
 from saliency.training.config import SetConfig
 
@@ -15,11 +18,14 @@ def root(tmp_path, write_image):
     names = [f"{number}.png" for number in range(7)]
     for number, name in enumerate(names):
         write_image(tmp_path / "own/images" / name, (48, 64), seed=number)
-    rows = [f"{name},{1 + number % 7}" for number, name in enumerate(names)]
-    (tmp_path / "own/ratings.csv").write_text("\n".join(["file,score", *rows]) + "\n")
+    rows = [f"{name},{1 + number % 7},{'cat' * (number % 2)}" for number, name in enumerate(names)]
+    (tmp_path / "own/ratings.csv").write_text("\n".join(["file,score,kind", *rows]) + "\n")
     source = open_source(SetConfig(name="own", layout="ratings"), tmp_path)
     pack(source, tmp_path / "packed", shard_images=3)
     return tmp_path / "packed"
+
+
+KIND = {"kind": Attribute("kind", classes=("cat", "dog"))}
 
 
 def flip(path, position):
@@ -44,6 +50,23 @@ def test_images_of_equal_content_come_back_by_index(root):
     assert [sample.image_id for sample in dataset] == list(dataset.ids)
     assert dataset[4].dataset == "mine"
     assert dataset[4].score_distribution @ range(1, 11) == pytest.approx(1 + 9 * 4 / 6)
+
+
+def test_further_columns_come_back_as_attributes(root, tmp_path):
+    own = RatingsDataset(tmp_path / "own", attributes=KIND)
+    packed = PackedDataset(root, attributes=KIND)
+    np.testing.assert_equal([s.attributes for s in packed], [s.attributes for s in own])
+    assert packed[1].attributes == (0.0,)
+    assert np.isnan(packed[0].attributes[0])
+
+
+def test_a_set_packed_without_further_columns_is_refused_where_they_are_asked_for(root, tmp_path):
+    source = open_source(SetConfig(name="own", layout="ratings"), tmp_path)
+    bare = replace(source, dataset=Subset(source.dataset, range(7)))  # pack knows no ratings in it
+    pack(bare, tmp_path / "bare")
+    assert len(PackedDataset(tmp_path / "bare")) == 7
+    with pytest.raises(DatasetError, match=r"further columns.*pack the set again"):
+        PackedDataset(tmp_path / "bare", attributes=KIND)
 
 
 def test_loader_processes_read_the_same(root):
