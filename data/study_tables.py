@@ -30,7 +30,7 @@ def main() -> None:
         return
     print_arms(arms, findings.get("front", []))
     print()
-    print_answers(arms, findings["answers"])
+    print_answers(findings["answers"])
 
 
 def print_ranking(arms: dict[str, Any], other: str) -> None:
@@ -62,18 +62,19 @@ def print_arms(arms: dict[str, Any], front: list[str]) -> None:
         print_row(name, arm["repetitions"], *map(to_text, found), " : ".join(weights))
 
 
-def print_answers(arms: dict[str, Any], answers: list[dict[str, Any]]) -> None:
+def print_answers(answers: list[dict[str, Any]]) -> None:
     """Print one row a comparison."""
     print_row("question", "n", *DECIDING, "saliency; scores")
-    print_row("---", "---", "---", "---", "---")
+    print_row(*["---"] * 5)
     for answer in answers:
         found = [answer["differences"].get(metric) for metric in DECIDING]
         if not any(found):
             continue
-        question = f"{arms[answer['arm']]['about']}, against: {arms[answer['against']]['about']}"
         repetitions = next(one["repetitions"] for one in found if one)
         verdicts = "; ".join(to_verdict(one) for one in found if one)
-        print_row(question, repetitions, *(to_text(one, sign="+") for one in found), verdicts)
+        print_row(
+            answer["question"], repetitions, *(to_text(one, sign="+") for one in found), verdicts
+        )
 
 
 def print_row(*cells: object) -> None:
