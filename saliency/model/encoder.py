@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Encoder(nn.Module):
         wanted = (
             {"num_classes": 0, "global_pool": ""} if final_features else {"features_only": True}
         )
-        with _refusal(name), _download(name):
+        with _refusal(name), _download(name), _silence() if weights else nullcontext():
             self.body: Any = timm.create_model(
                 name,
                 pretrained=pretrained or weights is not None,
@@ -228,6 +229,18 @@ def _tensor_names(weights: Path) -> set[str]:
         raise ConfigError(
             f"`encoder_weights` {weights} should be a whole safetensors file. Found {error}."
         ) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep timm from listing tensors that a cut network leaves out: `_check_filled` looks."""
+    log = logging.getLogger("timm.models._builder")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 @contextmanager

@@ -145,6 +145,13 @@ def test_weights_of_a_file_are_used(name, final_features, tmp_path):
     assert torch.equal(loaded.eval()(images())[0], source.eval()(images())[0])
 
 
+def test_what_a_cut_network_leaves_out_of_a_file_is_not_listed(tmp_path, caplog):
+    source = Encoder("test_efficientnet", final_features=True)
+    save_file(source.body.state_dict(), tmp_path / "own.safetensors")
+    Encoder("test_efficientnet", weights=tmp_path / "own.safetensors")
+    assert not caplog.messages
+
+
 def test_missing_weights_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"absent\.safetensors"):
         Encoder("test_efficientnet", weights=tmp_path / "absent.safetensors")
