@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from saliency.checkpoint import load_checkpoint
 from saliency.datasets import LabelledDataset
 from saliency.densities import normalize_density
 from saliency.ensemble import Ensemble, combine
@@ -64,7 +63,7 @@ class TaughtDataset(_Relabelled):
 
         Args:
             dataset: Any labels.
-            teachers: Checkpoints, at least one.
+            teachers: Checkpoints, at least one; on a CPU faster after `saliency export`.
             device: Where they compute.
             share: Of the teachers' density in the density that an image has, 0 to 1.
 
@@ -88,7 +87,7 @@ class TaughtDataset(_Relabelled):
                 asked.append((sample.image_id, wants, sample.score_distribution is None))
                 yield sample.image
 
-        predictors = [Predictor(load_checkpoint(path), device) for path in teachers]
+        predictors = [Predictor.load(path, str(device)) for path in teachers]
         for number, prediction in enumerate(_predict_mirrored(predictors, images())):
             image_id, wants_density, lacks_score = asked[number]
             density, distribution = prediction.network_density, prediction.score_distribution
