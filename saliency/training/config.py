@@ -269,6 +269,27 @@ class TrainingConfig(Section):
         return tuple(s.name for s in self.data.sets if not is_rated(s))
 
 
+def to_public(config: TrainingConfig) -> dict[str, Any]:
+    """Return a config for the card of a checkpoint, which may be passed on.
+
+    `data.root` is left out. Of other absolute paths the last two parts stay: they tell a run and
+    its file, not whose they are.
+    """
+
+    def shorten(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: shorten(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [shorten(inner) for inner in value]
+        if isinstance(value, Path):
+            return Path(*value.parts[-2:] if value.is_absolute() else value.parts).as_posix()
+        return value
+
+    data = config.data.model_copy(update={"root": None})
+    public: dict[str, Any] = shorten(config.model_copy(update={"data": data}).model_dump())
+    return public
+
+
 def is_rated(set_config: SetConfig) -> bool:
     """Return whether a set holds ratings (else it holds fixations)."""
     return set_config.layout in ("ava", "ratings") or set_config.rated

@@ -46,7 +46,7 @@ from saliency.training.building import (
     compile_encoder,
     least_rated_gradient,
 )
-from saliency.training.config import TrainingConfig
+from saliency.training.config import TrainingConfig, to_public
 from saliency.training.data import (
     LabelledSets,
     PlainBatches,
@@ -487,7 +487,7 @@ class _Run:
         return Card(
             data=tuple(s.name for s in self.config.data.sets),
             metrics=metrics,
-            config=self.config.model_dump(mode="json"),
+            config=to_public(self.config),
             commit=self.commit,
         )
 

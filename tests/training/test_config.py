@@ -1,10 +1,17 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from saliency.errors import ConfigError
 from saliency.model import Architecture
-from saliency.training.config import ModelConfig, SharingConfig, TrainingConfig, load_config
+from saliency.training.config import (
+    ModelConfig,
+    SharingConfig,
+    TrainingConfig,
+    load_config,
+    to_public,
+)
 
 RECIPES = sorted((Path(__file__).parents[2] / "data" / "recipes").glob("*.toml"))
 
@@ -204,6 +211,18 @@ def test_checkpoints_in_a_recipe_are_beside_it(recipe):
 def test_a_set_can_have_several_teachers(recipe):
     config = load_config(recipe, ['data.sets.own.teacher=["a.safetensors", "/b.safetensors"]'])
     assert config.data.sets[1].teacher == (recipe.parent / "a.safetensors", Path("/b.safetensors"))
+
+
+def test_a_public_config_names_no_folder_of_its_maker(recipe):
+    overrides = ["data.sets.own.teacher=/home/me/runs/a/best.safetensors", "data.root=/home/me"]
+    public = to_public(load_config(recipe, overrides))
+    assert public["data"]["sets"][1]["teacher"] == ["a/best.safetensors"]
+    assert "home" not in str(public)
+
+
+def test_a_public_config_is_json(recipe):
+    public = to_public(load_config(recipe))
+    assert json.loads(json.dumps(public)) == public
 
 
 def test_a_share_of_no_teacher_is_refused(recipe):
