@@ -100,7 +100,8 @@ def _metrics(arms: list[ArmFindings]) -> list[str]:
 def _costs(arms: list[ArmFindings], metric: str) -> list[str]:
     """Return a metric against what the network costs, where arms differ in that."""
     known = [arm for arm in arms if arm.gflop and metric in arm.metrics]
-    if len({round(arm.gflop, 3) for arm in known}) < 2:
+    costs = [arm.gflop for arm in known]
+    if not costs or max(costs) < 1.01 * min(costs):  # a guidance more or less is no other cost
         return []
     return [
         scatter_chart(
