@@ -13,8 +13,8 @@ from PIL import Image
 NAMES = ("astronaut", "cat", "coffee", "rocket")
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
+def write_photos(folder: Path) -> None:
+    """Write all five as JPEGs."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
         photo = getattr(skimage.data, name)()
@@ -24,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    write_photos(Path(sys.argv[1]))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from demo_photos import main as write_demo_photos
+from demo_photos import write_photos
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
@@ -34,8 +34,7 @@ def main() -> None:
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         photos = Path(folder) / "photos"
-        sys.argv[1:] = [str(photos)]
-        write_demo_photos()
+        write_photos(photos)
         show_examples(photos)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         show_page(browser, photos / "astronaut.jpg")

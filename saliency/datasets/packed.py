@@ -185,8 +185,7 @@ class PackedDataset:
             attributes: Column of the ratings' CSV -> the attribute that it holds.
 
         Raises:
-            DatasetError: If it is not packed to the end, a file is missing or damaged, or it was
-                packed before packed sets held attributes.
+            DatasetError: If it is not packed to the end, or a file is missing or damaged.
         """
         self.name = name
         self._attributes = attributes or {}
@@ -207,11 +206,6 @@ class PackedDataset:
             np.array([value for shard in shards for value in getattr(shard, field)], np.int64)
             for field in ("offsets", "lengths", "crc32")
         )
-        if self._attributes and self.ids and "further" not in self._read_facts(0):
-            raise DatasetError(
-                f"{root} should hold the further columns of its ratings, for `data.attributes`. "
-                "Found it packed without; delete it and pack the set again."
-            )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -221,7 +215,8 @@ class PackedDataset:
 
         Raises:
             ImageDecodeError: If the shard is damaged there; other images may be whole.
-            DatasetError: If the shard cannot be read at all.
+            DatasetError: If the shard cannot be read at all, or holds none of the columns that
+                attributes are read from.
         """
         members = self._read_members(index)
         image = read_image(members["jpg"])
@@ -236,6 +231,11 @@ class PackedDataset:
             density = to_density(fixations, size)
         facts = json.loads(members["json"])
         rating = to_rating(facts)
+        if self._attributes and "further" not in facts:
+            raise DatasetError(
+                f"The packed set {self.name!r} should hold the further columns of its ratings, for "
+                "`data.attributes`. Found it packed without; delete it and pack the set again."
+            )
         return Sample(
             image,
             self.name,
@@ -253,12 +253,7 @@ class PackedDataset:
             ImageDecodeError: As `__getitem__`.
             DatasetError: As `__getitem__`.
         """
-        return to_rating(self._read_facts(index))
-
-    def _read_facts(self, index: int) -> dict[str, Any]:
-        """Return the `.json` of one image."""
-        facts: dict[str, Any] = json.loads(self._read_members(index)["json"])
-        return facts
+        return to_rating(json.loads(self._read_members(index)["json"]))
 
     def _read_members(self, index: int) -> dict[str, bytes]:
         """Return the members of one image by what follows their key."""

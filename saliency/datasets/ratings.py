@@ -105,7 +105,7 @@ class RatingsDataset:
         return self._ratings[index]
 
     def further(self, index: int) -> dict[str, str]:
-        """Return what the CSV says of one image beside its rating and group, column -> cell."""
+        """Return what the CSV says of one image beside its counts, column -> cell."""
         return self._further[index]
 
 
@@ -117,7 +117,7 @@ class RatedRow(NamedTuple):
         group: What it belongs to; its own name if the CSV does not say.
         rating: Fits the scale.
         attributes: A label for each that was asked for, nan if unknown.
-        further: The cells of all columns beside these, empty ones left out.
+        further: The cells of all columns but the name's and the counts', empty ones left out.
     """
 
     file: str
@@ -146,7 +146,7 @@ def read_rated_rows(
         rows = csv.DictReader(file)
         columns = list(rows.fieldnames or ())
         count_columns = _check_columns(table, columns, low, high)
-        further = [c for c in columns if c not in {"file", "group", "score", *count_columns}]
+        further = [c for c in columns if c not in {"file", *count_columns}]
         for row in rows:
             try:
                 rating = (

@@ -60,13 +60,23 @@ def test_further_columns_come_back_as_attributes(root, tmp_path):
     assert np.isnan(packed[0].attributes[0])
 
 
+def test_a_mean_beside_counts_is_a_further_column(tmp_path, write_image):
+    write_image(tmp_path / "own/images/a.png", (48, 64))
+    (tmp_path / "own/ratings.csv").write_text("file,count_1,count_2,score\na.png,3,1,1.25\n")
+    config = SetConfig(name="own", layout="ratings", low=1, high=2)
+    pack(open_source(config, tmp_path), tmp_path / "packed")
+    mean = {"score": Attribute("mean", 1, 2)}
+    own = RatingsDataset(tmp_path / "own", low=1, high=2, attributes=mean)
+    assert PackedDataset(tmp_path / "packed", attributes=mean)[0].attributes == own[0].attributes
+
+
 def test_a_set_packed_without_further_columns_is_refused_where_they_are_asked_for(root, tmp_path):
     source = open_source(SetConfig(name="own", layout="ratings"), tmp_path)
     bare = replace(source, dataset=Subset(source.dataset, range(7)))  # pack knows no ratings in it
     pack(bare, tmp_path / "bare")
     assert len(PackedDataset(tmp_path / "bare")) == 7
     with pytest.raises(DatasetError, match=r"further columns.*pack the set again"):
-        PackedDataset(tmp_path / "bare", attributes=KIND)
+        PackedDataset(tmp_path / "bare", attributes=KIND)[0]
 
 
 def test_loader_processes_read_the_same(root):
