@@ -2,28 +2,33 @@
 #   docker build -t aesthetic-saliency .                          # computes on the CPU
 #   docker build -t aesthetic-saliency --build-arg DEVICE=cuda .  # on a GPU; run it with --gpus all
 #   docker run --read-only --cap-drop ALL -p 8000:8000 -e SALIENCY_API_KEYS=... aesthetic-saliency
-# PACKAGE_INDEX and TORCH_INDEX name other package indexes; with PyTorch's own index of CPU builds as
-# TORCH_INDEX the image is several gigabytes smaller, because PyPI's build brings CUDA along.
+# On a CPU the image uses ONNX Runtime and has no PyTorch. It takes about 0.6 GB (470 MB of packages, the
+# rest is Python's slim image; this is a sum, no image was built). Your own weights need their exported
+# networks beside them (`saliency export`). With DEVICE=cuda the image has PyTorch, and its CUDA takes
+# another 5 GB. PACKAGE_INDEX names another package index.
 ARG PYTHON_VERSION=3.12
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS build
+ARG DEVICE=cpu
 ARG PACKAGE_INDEX=""
-ARG TORCH_INDEX=""
 ENV PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PATH=/opt/venv/bin:$PATH
-# PyTorch by itself, because it is large and changes rarely; the ranges are pyproject.toml's.
+# PyTorch has a layer of its own, because it is large and changes rarely; the ranges are those of
+# pyproject.toml.
 # hadolint ignore=DL3013
 RUN python -m venv /opt/venv \
-    && index="${TORCH_INDEX:-$PACKAGE_INDEX}" \
-    && pip install ${index:+-i "$index"} "torch>=2.3" "torchvision>=0.18"
+    && if [ "$DEVICE" != cpu ]; then \
+        pip install ${PACKAGE_INDEX:+-i "$PACKAGE_INDEX"} "torch>=2.3" "torchvision>=0.18"; \
+    fi
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY weights weights
 COPY saliency saliency
 COPY service service
 # hadolint ignore=DL3013
-RUN pip install ${PACKAGE_INDEX:+-i "$PACKAGE_INDEX"} ".[serve,heic]"
+RUN if [ "$DEVICE" = cpu ]; then extras=serve; else extras=serve,torch; fi \
+    && pip install ${PACKAGE_INDEX:+-i "$PACKAGE_INDEX"} ".[$extras]"
 
 FROM python:${PYTHON_VERSION}-slim-bookworm
 ARG DEVICE=cpu

@@ -1,26 +1,33 @@
 """Copy a few photos that ship inside scikit-image to a folder: python data/demo_photos.py DIR.
 
 They are in the public domain or CC0 (see scikit-image's data/README.txt), and nothing is
-downloaded.
+downloaded. scikit-image is not imported, so its dependencies need not be installed.
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-import skimage.data
 from PIL import Image
 
-NAMES = ("astronaut", "cat", "coffee", "rocket")
+FILES = {
+    "astronaut": "astronaut.png",
+    "cat": "chelsea.png",
+    "coffee": "coffee.png",
+    "rocket": "rocket.jpg",
+    "motorcycle": "motorcycle_left.png",
+}
 
 
 def write_photos(folder: Path) -> None:
     """Write all five as JPEGs."""
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        sys.exit("The photos come with scikit-image; to get it: pip install scikit-image")
     folder.mkdir(parents=True, exist_ok=True)
-    for name in NAMES:
-        photo = getattr(skimage.data, name)()
-        Image.fromarray(photo).save(folder / f"{name}.jpg", quality=95)
-    left, _, _ = skimage.data.stereo_motorcycle()
-    Image.fromarray(left).save(folder / "motorcycle.jpg", quality=95)
+    for name, file in FILES.items():
+        photo = Image.open(Path(spec.origin).with_name("data") / file)
+        photo.convert("RGB").save(folder / f"{name}.jpg", quality=95)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 For each viewer of the validation and test photos of OSIE, EyeCrowd and Scene, the first visit to
 each focal point (a fixation nearer to it than to the others, within 8 % of the width) is compared
-with `FocalPoint.order`. A pair counts where at least one of the two was visited; a point that was
-not comes last.
+with `FocalPoint.rank`. A pair counts if at least one of the two was visited; a point that was not
+visited comes last.
 """
 
 import csv
@@ -58,7 +58,7 @@ def main() -> None:
                     first_is_first.append(visits[0] == min(visits))
         print(
             f"{name}: {photos} photos with several points; {np.mean(in_order):.1%} of "
-            f"{len(in_order)} pairs in order; the first point first for "
+            f"{len(in_order)} pairs in order; the first point was visited first in "
             f"{np.mean(first_is_first):.1%} of {len(first_is_first)} viewings"
         )
 

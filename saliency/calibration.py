@@ -1,4 +1,4 @@
-"""From the network's score to one's own ratings: a monotone map, kept in a JSON file."""
+"""A monotone map from the network's scores to your own ratings, stored in a JSON file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Calibration:
 
     Attributes:
         scores: (K,) ascending scores, 1..10: the corners of the map.
-        ratings: (K,) what they become, never descending, on the scale of one's own ratings.
-        weights_sha256: Of the checkpoint whose scores it maps.
-        origin: How it came about; for people, not used.
+        ratings: (K,) ratings that they are mapped to, never descending, on your own scale.
+        weights_sha256: SHA-256 of the checkpoint whose scores it maps.
+        origin: Description of its origin; for people, not used.
 
     Raises:
-        ConfigError: The corners are no monotone map.
+        ConfigError: The corners do not form a monotone map.
 
     Example:
         >>> calibration = Calibration((4.0, 6.0), (1.0, 5.0), "...")
@@ -53,10 +53,10 @@ class Calibration:
 
     @classmethod
     def load(cls, path: Path | str) -> Calibration:
-        """Read what `save` wrote.
+        """Read a calibration that `save` wrote.
 
         Raises:
-            ConfigError: The file is missing, damaged or no calibration.
+            ConfigError: The file is missing, damaged or not a calibration.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -80,16 +80,16 @@ class Calibration:
         write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
     def check_weights(self, weights_sha256: str) -> None:
-        """Check that the scores to map come from the weights that it was made with.
+        """Check that the scores come from the weights that the calibration was made with.
 
         Raises:
-            ConfigError: They do not, so that the map means nothing.
+            ConfigError: They come from other weights, so that the map has no meaning.
         """
         if self.weights_sha256 != weights_sha256:
             raise ConfigError(
                 "A calibration should be used with the weights it was made with. "
                 f"Found one for {self.weights_sha256[:12]}, and weights {weights_sha256[:12]} "
-                "(SHA-256); `saliency calibrate` makes another."
+                "(SHA-256); `saliency calibrate` makes a new one."
             )
 
     @overload
@@ -97,11 +97,11 @@ class Calibration:
     @overload
     def apply(self, score: NDArray[np.floating]) -> NDArray[np.float64]: ...
     def apply(self, score: float | NDArray[np.floating]) -> float | NDArray[np.float64]:
-        """Return the rating of a score, or of an array of them; beyond the corners, the last's."""
+        """Return the rating of a score, or of an array of them; constant beyond the corners."""
         ratings = np.interp(score, self.scores, self.ratings)
         return ratings if isinstance(score, np.ndarray) else float(ratings)
 
 
 def calibration_of(weights: Path) -> Path:
-    """Return where the calibration of a checkpoint goes: weights.calibration.json."""
+    """Return the path of a checkpoint's calibration: weights.calibration.json."""
     return weights.with_suffix(SUFFIX)

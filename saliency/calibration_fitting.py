@@ -1,4 +1,4 @@
-"""Ratings of one's own -> the map that meets them, and how well it meets those it never saw."""
+"""Fit a calibration to your own ratings, and measure it on ratings that it has not seen."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from saliency.metrics import Interval, bootstrap_interval, plcc, srcc
 
 HELD_OUT_SHARE = 1 / 3
 MINIMUM_ROWS = 30
-"""Rated photos below which a fit says more about chance than about taste."""
+"""Least number of rated photos; with fewer a fit depends more on chance than on taste."""
 
 Statistic = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 
 class Rating(NamedTuple):
-    """A line of one's ratings.
+    """The rating of one photo.
 
     Attributes:
-        path: The photo.
-        rating: On one's own scale.
-        group: Photos that belong together, such as one shoot; alone, its own path.
+        path: Path of the photo.
+        rating: Rating on your own scale.
+        group: Name of photos that belong together, such as one shoot; else the photo's path.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class Measure(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """How well ratings are met: rank and linear correlation, mean absolute error."""
+    """Agreement with ratings: rank and linear correlation, mean absolute error."""
 
     srcc: Measure
     plcc: Measure
@@ -54,10 +54,10 @@ class HeldOut(NamedTuple):
     """Agreement on photos that the map had not seen.
 
     Attributes:
-        fitted_rows: Photos that the map was fitted to.
-        rows: Photos that were held out, which are measured.
-        before: Of the score, stretched from 1..10 to one's own scale.
-        after: Of the calibrated score.
+        fitted_rows: Number of photos that the map was fitted to.
+        rows: Number of held-out photos, which are measured.
+        before: Agreement of the score, stretched from 1..10 to your own scale.
+        after: Agreement of the calibrated score.
     """
 
     fitted_rows: int
@@ -67,17 +67,17 @@ class HeldOut(NamedTuple):
 
 
 def read_ratings(table: Path, images: Path, column: str, low: float, high: float) -> list[Rating]:
-    """Read ratings from a CSV with a column `file`, one of ratings, and perhaps one `group`.
+    """Read ratings from a CSV with the columns `file`, ratings and, optionally, `group`.
 
     Args:
         table: The CSV.
         images: Folder that the names in `file` start from.
-        column: Of the ratings.
+        column: Name of the column of ratings.
         low: Worst rating of the scale.
         high: Best rating of the scale.
 
     Raises:
-        DatasetError: The file is not that, or a rating is none or off the scale.
+        DatasetError: The file is of another kind, or a rating is not a number on the scale.
     """
     if not low < high:
         raise DatasetError(f"`low` should be below `high`. Found {low:g} and {high:g}.")
@@ -114,9 +114,9 @@ def fit_calibration(
     """Fit the monotone map with the least squared error.
 
     Args:
-        scores: (N,) of the network, 1..10.
-        ratings: (N,) of the same photos, on any scale.
-        weights_sha256: Of the checkpoint that gave the scores.
+        scores: (N,) scores of the network, 1..10.
+        ratings: (N,) ratings of the same photos, on any scale.
+        weights_sha256: SHA-256 of the checkpoint that gave the scores.
 
     Raises:
         ConfigError: scikit-learn is not installed.
@@ -146,12 +146,12 @@ def measure_held_out(
 ) -> HeldOut:
     """Measure what calibration does to photos that it has not seen.
 
-    Groups are drawn at random, the same each time, until they hold a third of the photos; a map
-    is fitted to the rest and judged on them.
+    Groups are drawn with a fixed seed until they contain a third of the photos; a map is fitted to
+    the rest and measured on them.
 
     Args:
-        scores: (N,) of the network, 1..10.
-        ratings: (N,) in `low`..`high`.
+        scores: (N,) scores of the network, 1..10.
+        ratings: (N,) ratings in `low`..`high`.
         groups: (N,) labels of photos that belong together.
         low: Worst rating of the scale.
         high: Best rating of the scale.
@@ -166,7 +166,7 @@ def measure_held_out(
     fitted = ~held_out
     if len(scores) < MINIMUM_ROWS or held_out.sum() < 2 or fitted.sum() < 2:
         raise DatasetError(
-            f"Ratings should be of {MINIMUM_ROWS} photos, at least, in several groups. Found "
+            f"There should be ratings of at least {MINIMUM_ROWS} photos in several groups. Found "
             f"{len(scores)} photos that can be read, in {len(np.unique(groups))} groups."
         )
     calibration = fit_calibration(scores[fitted], ratings[fitted], weights_sha256="")

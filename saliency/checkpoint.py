@@ -1,13 +1,15 @@
-"""One safetensors file that rebuilds itself: weights, architecture, preprocessing, origin.
+"""Checkpoints: one safetensors file with weights, architecture, preprocessing and origin.
 
-Nothing is unpickled, so a checkpoint from a stranger can be wrong but not run code. PyTorch is
-imported only where a network is built, for it takes seconds.
+Nothing is unpickled, so a checkpoint from a stranger may be wrong but cannot run code. PyTorch is
+imported only when a network is built, because that takes seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from saliency.errors import CheckpointError, SaliencyError
+from saliency.extras import require_extra
 from saliency.files import write_atomically
 from saliency.preprocessing import Preprocessing
 
@@ -31,19 +34,34 @@ FORMAT = "aesthetic-saliency"
 FORMAT_VERSION = 1
 PACKAGE = Path(__file__).parent
 RELEASED_NAME = "aesthetic-saliency.safetensors"
+RELEASES = {"default": RELEASED_NAME, "accurate": "aesthetic-saliency-accurate.safetensors"}
+"""Released weights by the name that `find_weights` knows; `accurate` is slower and sees more."""
+
+BUFFERS = (
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+    "feature_mean",
+    "feature_std",
+    "basis",
+    "output_covariance",
+    "input_covariance",
+    "task_covariance",
+)
+"""Last parts of the names of tensors that no gradient changes."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """Where a checkpoint comes from; free text and numbers for people.
+    """The origin of a checkpoint: text and numbers for people.
 
     Attributes:
-        version: Of the weights, not of the code.
-        license: Of the weights.
-        data: A line for each data set that it was trained on.
-        metrics: Set -> metric -> value, measured on images kept out of training.
+        version: Version of the weights, not of the code.
+        license: Licence of the weights.
+        data: One line for each data set that it was trained on.
+        metrics: Set -> metric -> value, measured on images that were not trained on.
         config: The effective training config.
-        commit: Of the code that trained it.
+        commit: Commit of the code that trained it.
     """
 
     version: str = "unreleased"
@@ -56,12 +74,12 @@ class Card:
 
 @dataclass(frozen=True)
 class Header:
-    """What a checkpoint says of itself.
+    """The header of a checkpoint.
 
     Attributes:
         architecture: The fields of `saliency.model.Architecture`.
-        preprocessing: How to feed the network.
-        card: Where it comes from.
+        preprocessing: Preprocessing of the network's input.
+        card: Origin of the checkpoint.
     """
 
     architecture: Mapping[str, Any]
@@ -71,20 +89,35 @@ class Header:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network ready to run, how to feed it, and where it comes from."""
+    """A network ready to run, its preprocessing, and its origin."""
 
     network: SaliencyNetwork
     preprocessing: Preprocessing
     card: Card
 
 
-def released_weights() -> Path:
-    """Return the released checkpoint, in an installed wheel or in a checkout.
+def find_weights(given: str | os.PathLike[str] | None) -> Path:
+    """Return the path of a checkpoint: a file, a name in `RELEASES`, or None for the default.
 
     Raises:
-        CheckpointError: Neither place has it.
+        CheckpointError: Released weights are not where they are installed.
     """
-    places = (PACKAGE / "weights" / RELEASED_NAME, PACKAGE.parent / "weights" / RELEASED_NAME)
+    if given is None:
+        return released_weights()
+    return released_weights(str(given)) if str(given) in RELEASES else Path(given)
+
+
+def released_weights(name: str = "default") -> Path:
+    """Return a released checkpoint, in an installed wheel or in a checkout.
+
+    Args:
+        name: A key of `RELEASES`.
+
+    Raises:
+        CheckpointError: It is in neither place.
+    """
+    file = RELEASES[name]
+    places = (PACKAGE / "weights" / file, PACKAGE.parent / "weights" / file)
     for path in places:
         if path.is_file():
             return path
@@ -98,6 +131,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint` to `path`, weights as float16, atomically."""
     from safetensors.torch import save
 
+    from saliency.model.low_rank import merged_state
+
     metadata = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
@@ -107,13 +142,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     tensors = {
         name: _to_half(tensor.detach().cpu())
-        for name, tensor in checkpoint.network.state_dict().items()
+        for name, tensor in merged_state(checkpoint.network).items()
     }
     write_atomically(path, save(tensors, metadata))
 
 
 def read_header(path: Path) -> Header:
-    """Read what `path` says of itself, without its weights.
+    """Read the header of the checkpoint `path`, without its weights.
 
     Raises:
         CheckpointError: The file is missing, damaged or of another kind.
@@ -127,19 +162,34 @@ def read_header(path: Path) -> Header:
         )
 
 
+def count_parameters(path: Path) -> int:
+    """Return the number of parameters of the checkpoint `path`, without reading them.
+
+    Raises:
+        CheckpointError: The file is missing, damaged or of another kind.
+    """
+    with _open(path, "np") as file:
+        return sum(
+            math.prod(file.get_slice(name).get_shape())
+            for name in file.keys()  # noqa: SIM118
+            if name.rpartition(".")[2] not in BUFFERS
+        )
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Rebuild the network of `path` on the CPU, in evaluation mode, float32.
 
     Raises:
-        CheckpointError: The file is missing, truncated, of another kind, or does not fit.
+        CheckpointError: The file is missing, truncated, of another kind, or does not fit; or
+            PyTorch is not installed.
     """
-    from saliency.model import Architecture, SaliencyNetwork
-
     header = read_header(path)
+    with require_extra(f"Building the network of {path}", "torch", CheckpointError):
+        from saliency.model import Architecture, SaliencyNetwork
     with _open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     with _refuse_mismatch(path):
-        network = SaliencyNetwork(Architecture(**header.architecture))
+        network = SaliencyNetwork(Architecture.from_fields(header.architecture))
         network.load_state_dict(
             {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
         )
@@ -172,7 +222,7 @@ def _open(path: Path, framework: str) -> Iterator[Any]:
 
 @contextmanager
 def _refuse_mismatch(path: Path) -> Iterator[None]:
-    """Turn what a strange content raises into one error."""
+    """Turn all errors of unexpected content into one."""
     try:
         yield
     except (
@@ -216,7 +266,7 @@ def _to_half(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Return `values` with lists as tuples, which JSON does not know."""
+    """Return `values` with lists turned into tuples, which JSON does not have."""
 
     def to_tuple(value: Any) -> Any:
         return tuple(map(to_tuple, value)) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Two versions of a picture: which looks better, and where did attention go?"""
+"""Comparison of two versions of a picture: scores, and where attention moved."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class RegionChange:
     """A region in both versions.
 
     Attributes:
-        name: Of the region.
-        before: What it got in the first version.
-        after: What it gets in the second.
+        name: Name of the region.
+        before: Its attention in the first version.
+        after: Its attention in the second version.
     """
 
     name: str
@@ -40,17 +40,17 @@ class RegionChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What changed from one version to another.
+    """The differences between two versions.
 
     Attributes:
         before: Attention in the first version.
-        after: Attention in the second.
-        score_difference: Second score less the first, -9..9; None without an aesthetic head.
+        after: Attention in the second version.
+        score_difference: Second score minus the first, -9..9; None without an aesthetic head.
         cc: Correlation of the two maps, -1..1.
         sim: Attention that stayed in place, 0..1.
-        moved: Attention that did not, `1 - sim`.
+        moved: Attention that moved, `1 - sim`.
         kl_div: Divergence, >= 0, in nats, of the first map as a prediction of the second.
-        regions: In the order given.
+        regions: The regions, in the given order.
     """
 
     before: SaliencySummary
@@ -77,8 +77,8 @@ def compare(
     Args:
         before: The first version.
         after: The second version.
-        regions_before: In pixels of the first.
-        regions_after: The same names, in the same order, in pixels of the second.
+        regions_before: Regions in pixels of the first version.
+        regions_after: Regions of the same names, in the same order, in pixels of the second.
 
     Raises:
         InsightError: A network has no saliency head, the names differ, or a region lies outside.
@@ -106,7 +106,7 @@ def compare(
         score_difference=difference,
         cc=cc(first, second),
         sim=shared,
-        moved=1 - shared,
-        kl_div=kl_div(first, second),
+        moved=max(1 - shared, 0.0),  # as below, of equal maps rounding leaves about -1e-16
+        kl_div=max(kl_div(first, second), 0.0),
         regions=tuple(RegionChange(*change) for change in zip(names, *measured, strict=True)),
     )

@@ -83,6 +83,6 @@ def _flatten(results: Mapping[str, Any], prefix: str = "") -> dict[str, float | 
     for key, value in results.items():
         if isinstance(value, Mapping):
             numbers |= _flatten(value, f"{prefix}{key}.")
-        elif value is None or isinstance(value, int | float):
+        elif value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
             numbers[f"{prefix}{key}"] = value
     return numbers

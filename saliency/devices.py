@@ -6,10 +6,12 @@ import ctypes
 import os
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saliency.errors import DeviceError
+from saliency.extras import require_extra
 
 if TYPE_CHECKING:
     import torch
@@ -48,26 +50,25 @@ def find_device(name: str = "auto") -> Device:
         name: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: the GPU if there is one, else the CPU.
 
     Raises:
-        DeviceError: Unknown name, or the machine lacks the device.
+        DeviceError: Unknown name, or the machine lacks the device, or PyTorch is not installed.
     """
     if name == "auto":
-        return Device("cuda" if _may_have_gpu() and _count_cuda_devices() else "cpu")
+        return Device("cuda" if _may_have_gpu() and _finds_gpu() else "cpu")
     matched = NAME.fullmatch(name)
     if not matched:
         raise DeviceError(f"`device` should be auto, cpu, cuda, cuda:N or mps. Found {name!r}.")
     device = Device(matched[1], int(matched[2]) if matched[2] else None)
+    if device.type == "cpu":
+        return device
+    with require_extra(f"`device` {name}", "torch", DeviceError):
+        import torch
     if device.type == "cuda" and (device.index or 0) >= (count := _count_cuda_devices()):
         raise DeviceError(
             f"`device` {name} should be present. Found {count} CUDA devices; "
             "use --device cpu, or check the driver with nvidia-smi."
         )
-    if device.type == "mps":
-        from torch.backends import mps
-
-        if not mps.is_available():
-            raise DeviceError(
-                "`device` mps should be present. Found no Apple GPU; use --device cpu."
-            )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("`device` mps should be present. Found no Apple GPU; use --device cpu.")
     return device
 
 
@@ -93,6 +94,11 @@ def _may_have_gpu() -> bool:
             continue
         return True
     return False
+
+
+def _finds_gpu() -> bool:
+    """Return whether PyTorch is installed and finds a GPU; nothing else computes on one."""
+    return find_spec("torch") is not None and _count_cuda_devices() > 0
 
 
 def _count_cuda_devices() -> int:

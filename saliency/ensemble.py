@@ -1,4 +1,4 @@
-"""Several networks asked as one: their mean, and how far they disagree."""
+"""Ensembles: the mean of several networks, and how far they disagree."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from saliency.types import SCORES, Prediction, Uncertainty
 
 
 class Ensemble:
-    """Predictors that tell of the same things, trained apart; it predicts as one of them does.
+    """Predictors with the same outputs that were trained separately, used as one predictor.
 
-    Where they disagree, what was learned does not settle the question: what the networks do not
-    know, as against what cannot be known. It costs as much as its members together.
+    Their disagreement shows what the networks do not know, as opposed to what cannot be known. An
+    ensemble costs as much as its members together.
 
     Attributes:
         members: The predictors, at least two.
@@ -39,22 +39,23 @@ class Ensemble:
     """
 
     def __init__(self, members: Sequence[Predictor]) -> None:
-        """Ask `members` as one.
+        """Combine `members`.
 
         Raises:
-            ConfigError: They are fewer than two, or do not tell of the same things.
+            ConfigError: There are fewer than two, or they predict different things.
         """
         self.members = tuple(members)
         if len(self.members) < 2:
             raise ConfigError(
                 f"An ensemble should have at least two members. Found {len(self.members)}."
             )
-        told = [_tells_of(member) for member in self.members]
-        for number, other in enumerate(told[1:], start=2):
-            if other != told[0]:
+        predicted = [_tells_of(member) for member in self.members]
+        for number, other in enumerate(predicted[1:], start=2):
+            if other != predicted[0]:
                 raise ConfigError(
-                    "The members of an ensemble should tell of the same things. Found "
-                    f"{', '.join(told[0])} by the first and {', '.join(other)} by number {number}."
+                    "The members of an ensemble should predict the same things. Found "
+                    f"{', '.join(predicted[0])} by the first and {', '.join(other)} by number "
+                    f"{number}."
                 )
 
     @classmethod
@@ -62,23 +63,23 @@ class Ensemble:
         """Load a checkpoint for each member.
 
         Args:
-            weights: The checkpoints.
-            options: Of `Predictor.load`, for all of them.
+            weights: Paths of the checkpoints.
+            options: Arguments of `Predictor.load`, for all of them.
 
         Raises:
-            ConfigError: As above.
-            SaliencyError: As for `Predictor.load`.
+            ConfigError: There are fewer than two, or they predict different things.
+            SaliencyError: A checkpoint cannot be loaded, as in `Predictor.load`.
         """
         return cls([Predictor.load(path, **options) for path in weights])
 
     def predict(self, image: ImageSource) -> Prediction:
-        """Predict one photo; as for `Predictor.predict`."""
+        """Predict one photo, like `Predictor.predict`."""
         return combine([member.predict(image) for member in self.members])
 
     def predict_many(
         self, images: Iterable[ImageSource], batch_size: int | None = None
     ) -> Iterator[Prediction]:
-        """Predict many photos; as for `Predictor.predict_many`."""
+        """Predict many photos, like `Predictor.predict_many`."""
         copies = tee(images, len(self.members))
         streams = [
             member.predict_many(own, batch_size)
@@ -89,13 +90,13 @@ class Ensemble:
 
 
 def combine(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the mean of what several networks say of one photo, with their disagreement.
+    """Return the mean of several predictions of one photo, with their disagreement.
 
     Densities and distributions are averaged, so that the score is the mean score. A stated error
-    is the root of the mean square; that of an attribute also holds the members' differences.
+    is the root of the mean square; that of an attribute also includes the members' differences.
 
     Args:
-        predictions: One a member, with the same heads.
+        predictions: One prediction of each member, with the same heads.
     """
     first = predictions[0]
     distribution = score = score_std = score_model_std = None
@@ -123,6 +124,7 @@ def combine(predictions: Sequence[Prediction]) -> Prediction:
             score_model_std,
             map_disagreement(densities) if densities else None,
         ),
+        first.notes,
     )
 
 
@@ -130,10 +132,10 @@ def map_disagreement(densities: Sequence[NDArray[np.floating]]) -> float:
     """Return how far densities disagree, 0 (all the same) to 1 (nothing in common).
 
     The Jensen-Shannon divergence, divided by its largest value, the logarithm of their number.
-    Unlike 1 - CC it is 0 of equal maps also where they are flat.
+    Unlike 1 - CC it is 0 for equal maps even if they are flat.
 
     Args:
-        densities: M >= 2 of one shape (h, w), each >= 0 with sum 1.
+        densities: M >= 2 densities of one shape (h, w), each >= 0 with sum 1.
     """
     stack = np.stack(densities).astype(np.float64).reshape(len(densities), -1)
     divergence = _entropy(stack.mean(axis=0)) - np.mean([_entropy(row) for row in stack])
@@ -147,7 +149,7 @@ def _entropy(density: NDArray[np.float64]) -> float:
 
 
 def _combine_estimates(estimates: Sequence[AttributeEstimate]) -> AttributeEstimate:
-    """Return the mean of what the members say of one attribute."""
+    """Return the mean of the members' predictions of one attribute."""
     name = estimates[0].name
     shares = [e.probabilities for e in estimates if e.probabilities is not None]
     if shares:
@@ -172,7 +174,7 @@ def _root_mean_square(values: Sequence[float]) -> float:
 
 
 def _tells_of(predictor: Predictor) -> list[str]:
-    """Return what a predictor tells: names, and scales or classes of attributes."""
+    """Return the outputs of a predictor: names, and scales or classes of attributes."""
     main = [n for n in ("saliency", "aesthetics") if predictor.architecture.get(n, True)]
     return [*main, *map(_describe, predictor.attributes)]
 

@@ -1,5 +1,8 @@
 """The errors a caller can cause. Each message names what was wrong and what would work."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class SaliencyError(Exception):
     """Base of every error this package raises on purpose; its text is one readable line."""
@@ -17,12 +20,23 @@ class ImageTooLargeError(ImageError):
     """The file has more bytes, or its header announces more pixels, than the limits allow."""
 
 
+class RecordError(SaliencyError):
+    """What should be the record of a photo is something else, or of another version."""
+
+
 class DatasetError(SaliencyError):
     """A data set's folder or one of its label files is not what its layout says."""
 
 
-class ConfigError(SaliencyError):
-    """A training config, an override or a combination of options makes no sense."""
+class LabelError(ImageError, DatasetError):
+    """The label file of one image is damaged, so that image cannot be used; others can."""
+
+
+class ConfigError(SaliencyError, ValueError):
+    """A training config, an override or a combination of options makes no sense.
+
+    Also a ValueError, which pydantic takes from the options that it builds and names their key.
+    """
 
 
 class CheckpointError(SaliencyError):
@@ -43,3 +57,19 @@ class BackendError(SaliencyError):
 
 class BusyError(SaliencyError):
     """Another run writes into the same folder."""
+
+
+def require(holds: bool, name: str, requirement: str, found: object) -> None:
+    """Refuse an option of the wrong value.
+
+    Raises:
+        ConfigError: It does not hold.
+    """
+    if not holds:
+        raise ConfigError(f"`{name}` should be {requirement}. Found {found!r}.")
+
+
+def find_first_fault(faults: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return where the first of pydantic's `errors()` is, dotted, and its words."""
+    where = ".".join(str(part) for part in faults[0]["loc"])
+    return where, str(faults[0]["msg"]).removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""A Predictor over a labelled set -> a number a photo and metric -> a table with intervals."""
+"""Evaluate a Predictor on a labelled set: metrics of each photo, their means and intervals."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ MIDDLE_SCORE = 5.5
 """Middle of 1..10 (and of OASIS's 1..7), the cut of binary accuracy."""
 
 METRICS = ("NSS", "CC", "KLDiv", "SIM", "AUC", "sAUC", "IG")
-"""Of maps, in the order of tables."""
+"""Metrics of maps, in the order of tables."""
 
 SCORE_METRICS = ("SRCC", "PLCC", "accuracy", "EMD")
-"""Of scores, the same."""
+"""Metrics of scores, in the order of tables."""
 
 ERROR_METRICS = ("error rank", "model rank", "in 1 std", "in 2 std")
-"""Of what is said of the scores' errors: Spearman's correlation of the errors made with
+"""Metrics of the stated errors of scores: Spearman's correlation of the real errors with
 `Uncertainty.score_error_std` and with `score_model_std`, and the share of photos whose error is at
 most one and two `score_total_std`."""
 
 MINIMUM_RATED = 2
-"""Images that a correlation needs."""
+"""Least number of images for a correlation."""
 
 
 class PredictsMany(Protocol):
-    """What evaluation asks of a predictor; `Predictor` and `CenterBiasPredictor` have it."""
+    """The interface of predictors for evaluation, such as `Predictor` and `CenterBiasPredictor`."""
 
     def predict_many(
         self, images: Iterable[NDArray[np.uint8]], batch_size: int | None
     ) -> Iterator[Prediction]:
-        """Yield one prediction a photo, in order."""
+        """Yield one prediction for each photo, in order."""
 
 
 class CenterBiasPredictor:
-    """The baseline that knows no photo: the same density for all, and no score."""
+    """The baseline that ignores the photo: the same density for all, and no score."""
 
     def __init__(self, center_bias: CenterBias) -> None:
         self._center_bias = center_bias
@@ -79,7 +79,7 @@ class CenterBiasPredictor:
 
 
 class LabelledImages(Protocol):
-    """What evaluation asks of a data set."""
+    """The interface of a data set for evaluation."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -93,7 +93,7 @@ class Measure:
 
     Attributes:
         value: Mean over images, or the correlation.
-        interval: 95 % bootstrap interval over images; None if it was not asked for.
+        interval: 95 % bootstrap interval over images; None if it was not requested.
     """
 
     value: float
@@ -102,11 +102,11 @@ class Measure:
 
 @dataclass(frozen=True)
 class SetResult:
-    """What a predictor reached on one set.
+    """The results of a predictor on one set.
 
     Attributes:
-        name: Of the set.
-        images: How many images entered.
+        name: Name of the set.
+        images: Number of images that were evaluated.
         measures: Metric name -> measure.
         skipped: Errors of images that could not be read.
     """
@@ -131,20 +131,20 @@ def evaluate(
     """Measure a predictor on a labelled set, every photo in the neutral setting.
 
     Args:
-        predictor: What to measure.
+        predictor: Predictor to measure.
         dataset: Images with fixations, ratings or both.
         center_bias: Baseline of information gain, fitted on training images; without it IG is
             left out.
-        groups: One label an image; images of a group are resampled together.
+        groups: One label for each image; images of a group are resampled together.
         score_cut: Score that separates good from bad in binary accuracy.
         full: Also the slower metrics (AUC, sAUC, IG) and bootstrap intervals.
-        batch_size: As for `Predictor.predict_many`.
+        batch_size: Batch size, as in `Predictor.predict_many`.
         on_image: Called after each photo, for a progress bar.
 
     Returns:
         Means over images for NSS, CC, KLDiv, SIM, AUC, sAUC, IG; SRCC, PLCC, accuracy and EMD
         of scores; `NAME SRCC` of attributes on a scale and `NAME accuracy` of those with classes;
-        `ERROR_METRICS` of what is said of scores' errors. A metric whose labels or head are missing
+        `ERROR_METRICS` of the stated errors of scores. A metric whose labels or head are missing
         is left out.
     """
     columns = _Columns()
@@ -176,10 +176,10 @@ def predict_set(
     """Yield index, sample and prediction of every image of a set.
 
     Args:
-        predictor: What predicts.
+        predictor: Predictor to use.
         dataset: The images.
-        batch_size: As for `Predictor.predict_many`.
-        on_damaged: Called with the reason for each image that cannot be read and is passed over.
+        batch_size: Batch size, as in `Predictor.predict_many`.
+        on_damaged: Called with the reason for each image that cannot be read and is skipped.
     """
     ahead: deque[tuple[int, Sample]] = deque()
 
@@ -212,9 +212,9 @@ def measure_map(prediction: Prediction, sample: Sample) -> dict[str, float]:
 
 
 def pair_attributes(prediction: Prediction, sample: Sample) -> dict[str, tuple[float, float]]:
-    """Return metric -> what was predicted of an attribute, and its label or nan.
+    """Return metric -> prediction of an attribute and its label (nan if unknown).
 
-    Empty where the network or the set knows of no attributes.
+    Empty if the network or the set has no attributes.
     """
     pairs: dict[str, tuple[float, float]] = {}
     if not sample.attributes or not prediction.attributes:
@@ -263,7 +263,7 @@ def _measure_slowly(
 
 
 class _OtherFixations:
-    """The fixations of all images of a set but one, for sAUC's negatives."""
+    """The fixations of all images of a set except one, as negatives of sAUC."""
 
     def __init__(self, dataset: LabelledImages) -> None:
         self._fixations: list[Fixations] = []
@@ -280,7 +280,7 @@ class _OtherFixations:
                 self._sizes.append((sample.image.shape[0], sample.image.shape[1]))
 
     def of(self, index: int, size: tuple[int, int]) -> Fixations | None:
-        """Return those of all images but `index`, stretched to (height, width) `size`."""
+        """Return those of all images except `index`, stretched to (height, width) `size`."""
         own = self._number[index]
         rest = self._fixations[:own] + self._fixations[own + 1 :]
         sizes = self._sizes[:own] + self._sizes[own + 1 :]
@@ -289,7 +289,7 @@ class _OtherFixations:
 
 @dataclass
 class _Columns:
-    """Numbers and groups, one row an image, grown image by image."""
+    """Numbers and groups of images, collected image by image."""
 
     images: int = 0
     values: dict[str, list[float]] = field(default_factory=dict)
@@ -356,16 +356,16 @@ class _Columns:
                 measures[name] = measure(statistic, groups, errors, stds)
         for name, pairs in self.attributes.items():
             if len(pairs) >= MINIMUM_RATED:
-                told, labels = np.array(pairs, np.float64).T
+                estimates, labels = np.array(pairs, np.float64).T
                 statistic = partial(measure_attribute, name)
-                measures[name] = measure(statistic, self.attribute_groups[name], told, labels)
+                measures[name] = measure(statistic, self.attribute_groups[name], estimates, labels)
         return measures
 
     def _statements(self) -> Iterator[tuple[str, Callable[..., float], NDArray[np.float64]]]:
-        """Yield name, statistic and (N,) deviations of each `ERROR_METRICS` that can be had."""
-        told = [uncertainty or Uncertainty() for uncertainty in self.uncertainties]
+        """Yield name, statistic and (N,) deviations of each available one of `ERROR_METRICS`."""
+        known = [uncertainty or Uncertainty() for uncertainty in self.uncertainties]
         error, model, total = (
-            [getattr(uncertainty, name) for uncertainty in told]
+            [getattr(uncertainty, name) for uncertainty in known]
             for name in ("score_error_std", "score_model_std", "score_total_std")
         )
         columns = (error, model, total, total)
@@ -375,3 +375,17 @@ class _Columns:
         for name, statistic, stds in zip(ERROR_METRICS, statistics, columns, strict=True):
             if None not in stds:
                 yield name, statistic, np.array(stds, dtype=np.float64)
+
+
+def fit_center_bias(dataset: LabelledImages) -> CenterBias | None:
+    """Return the centre bias of a set's images; None if it has no fixation points."""
+    fixations, sizes = [], []
+    for index in range(len(dataset)):
+        try:
+            sample = dataset[index]
+        except ImageError:
+            continue  # `evaluate` and training name it
+        if sample.fixations is not None and len(sample.fixations.xs):
+            fixations.append(sample.fixations)
+            sizes.append((sample.image.shape[0], sample.image.shape[1]))
+    return CenterBias.fit(fixations, sizes) if fixations else None

@@ -1,7 +1,7 @@
-"""One run at a time in a folder.
+"""Allow only one run at a time in a folder.
 
-The operating system keeps the lock and lets go of it when its process ends, however that ends. On a
-network file system it holds between machines where that has file locks.
+The operating system keeps the lock and releases it when the process ends, however it ends. On a
+network file system it works between machines if the file system has file locks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ else:
 LOCK_NAME = ".saliency-lock"
 
 _LOCKED_BYTE = 2**20
-"""Where Windows locks: behind the text, which others may then read."""
+"""Position that Windows locks: after the text, which others can then read."""
 
 _held: set[int] = set()
 """Open lock files of this process."""
@@ -41,10 +41,10 @@ logger = logging.getLogger(__name__)
 def hold_folder(folder: Path) -> Iterator[None]:
     """Keep other runs out of `folder`, which is made if it is missing, until the context ends.
 
-    Where the file system knows no locks, a warning says so and nobody is kept out.
+    If the file system has no locks, a warning is logged and no run is kept out.
 
     Raises:
-        BusyError: Another run is in it; the message says which.
+        BusyError: Another run uses the folder; the message names it.
         OSError: The folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,8 +57,8 @@ def hold_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         _held.discard(file)
-        with suppress(OSError):  # on Windows it stays: nobody removes a file that is open
-            path.unlink()  # before it is let go of, or it could be another run's
+        with suppress(OSError):  # on Windows it stays: open files cannot be removed
+            path.unlink()  # before the lock is released, or it could be another run's
         os.close(file)
 
 
@@ -71,13 +71,13 @@ def _open_locked(path: Path) -> int:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            with suppress(OSError):  # another user's, who may not change it and need not
-                os.chmod(path, 0o666)  # noqa: PTH101, S103  # whoever may write here may go on
+            with suppress(OSError):  # another user's file, which need not be changed
+                os.chmod(path, 0o666)  # noqa: PTH101, S103  # any user who may write here may continue
             try:
                 _lock(file)
             except BlockingIOError:
                 raise BusyError(
-                    f"{path.parent} should be written to by one run at a time. Found another in "
+                    f"{path.parent} should be used by one run at a time. Found another in "
                     f"it: {_read_run(path)}. Wait for its end or stop it, or name another folder "
                     "with -o."
                 ) from None
@@ -89,7 +89,7 @@ def _open_locked(path: Path) -> int:
         except BaseException:  # Ctrl-C too: an open file would keep the lock
             os.close(file)
             raise
-        os.close(file)  # its run has just ended and removed it
+        os.close(file)  # the other run has just ended and removed it
 
 
 def _lock(file: int) -> None:
@@ -97,7 +97,7 @@ def _lock(file: int) -> None:
 
     Raises:
         BlockingIOError: Another one has locked it.
-        OSError: The file system knows no locks.
+        OSError: The file system has no locks.
     """
     if sys.platform == "win32":
         os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
@@ -122,7 +122,7 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _describe_run() -> dict[str, str | int]:
-    """Return what others are told of this run."""
+    """Return the description of this run for others."""
     program = Path(sys.argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.name
     return {
@@ -134,12 +134,12 @@ def _describe_run() -> dict[str, str | int]:
 
 
 def _read_run(path: Path) -> str:
-    """Return what the run that holds a lock says of itself."""
+    """Return the description of the run that holds a lock."""
     try:
         run = json.loads(path.read_text(encoding="utf-8", errors="replace"))
         where = f"process {run['process']} on {run['machine']} since {run['since']}"
         return f"`{run['command']}`, {where}"
-    except (OSError, ValueError, KeyError, TypeError):  # it is just beginning
+    except (OSError, ValueError, KeyError, TypeError):  # it has just started
         return "one that has said nothing of itself yet"
 
 

@@ -1,5 +1,6 @@
 """How a photo becomes the network's input; stored in the checkpoint, never a constant."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -38,28 +39,37 @@ def check_size(height: int, width: int) -> None:
 class Preprocessing:
     """Resize to the network's size and normalise as the encoder expects.
 
-    A landscape photo is stretched to (height, width), a portrait photo to (width, height), so
-    that an upright portrait keeps its proportions.
+    A photo is stretched to that of the network's `sizes` whose proportions are nearest to its own.
 
     Attributes:
         height: Pixels of a landscape input, a multiple of 32.
         width: Pixels of a landscape input, a multiple of 32, at least `height`.
-        mean: Of the RGB channels scaled to 0..1.
-        std: Of the RGB channels scaled to 0..1.
+        mean: Means of the RGB channels scaled to 0..1.
+        std: Standard deviations of the RGB channels scaled to 0..1.
+        further_sizes: More (height, width) of landscape or square inputs, of about the same area.
     """
 
     height: int
     width: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    further_sizes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        check_size(self.height, self.width)
+        for size in ((self.height, self.width), *self.further_sizes):
+            check_size(*size)
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """All (h, w) of inputs, landscape ones first; the first is the main one."""
+        landscape = ((self.height, self.width), *self.further_sizes)
+        return tuple(dict.fromkeys((*landscape, *(size[::-1] for size in landscape))))
 
     def network_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """Return the (h, w) that a photo of `image_size` (height, width) is resized to."""
-        height, width = image_size
-        return (self.width, self.height) if height > width else (self.height, self.width)
+        proportions = math.log(image_size[1] / image_size[0])
+        # Rounded, so that a square photo is as far from (h, w) as from (w, h), and takes the first.
+        return min(self.sizes, key=lambda s: round(abs(math.log(s[1] / s[0]) - proportions), 9))
 
     def to_input(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return one photo as the network's input.

@@ -15,6 +15,8 @@ from saliency.files import write_atomically
 
 SUFFIX = ".reference.json"
 STARS = 5
+PLACE_STEP = 5
+"""Places are told in such steps; finer ones would pretend to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,11 @@ class ScoreReference:
         steps = np.linspace(0, 100, len(self.quantiles))
         return float(np.interp(score, self.quantiles, steps))
 
+    def to_place(self, score: float) -> int:
+        """Return about where a photo would stand among 100 reference photos: 1 the best .. 100."""
+        steps = round((100 - self.to_percentile(score)) / PLACE_STEP)
+        return min(100, max(1, steps * PLACE_STEP))
+
     def to_stars(self, score: float) -> int:
         """Return 1..5 stars, one for each fifth of the reference photos that `score` reaches."""
         return min(STARS, 1 + int(self.to_percentile(score) * STARS / 100))
@@ -96,3 +103,18 @@ class ScoreReference:
 def reference_of(weights: Path) -> Path:
     """Return where the reference of a checkpoint is: weights.reference.json."""
     return weights.with_suffix(SUFFIX)
+
+
+def find_reference(weights: Path, sha256: str) -> ScoreReference | None:
+    """Return the reference of a checkpoint; None where there is none, or another checkpoint's."""
+    try:
+        return ScoreReference.load(reference_of(weights), sha256)
+    except ConfigError:
+        return None
+
+
+def place_in_words(place: int) -> str:
+    """Return a place of `ScoreReference.to_place` as people say it."""
+    if place in (1, 100):
+        return f"among the {'first' if place == 1 else 'last'} of 100 everyday photos"
+    return f"around the {place}th of 100 everyday photos"

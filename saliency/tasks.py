@@ -1,4 +1,4 @@
-"""What can be learned: a task picks its part of the output, its labels and its loss.
+"""The tasks: each picks its part of the network's output, its labels and its loss.
 
 The training loop, the weighting strategies and the sharing schemes see only the list of tasks.
 """
@@ -11,20 +11,34 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from saliency.attributes import Attribute
-from saliency.losses import attenuated_loss, saliency_loss, squared_emd_loss
+from saliency.losses import (
+    attenuated_loss,
+    order_loss,
+    saliency_loss,
+    squared_emd_loss,
+    vote_divergence,
+)
 from saliency.types import LOWEST_LOG_VARIANCE, SCORES, TOP_LOG_VARIANCE, Batch, Output
 
 Likelihood = Literal["regression", "classification"]
 """Which of the two uncertainty forms of Kendall et al. the loss stands for."""
 
+ScoreLoss = Literal["emd", "likelihood"]
+"""Loss between predicted score distributions and votes: the squared earth mover's distance, or the
+divergence that remains of the votes' likelihood."""
+
+VOTE_VARIANCE = 4.65
+"""Variance of raters' votes about their mean, in squared points; the mean over the training photos
+of OASIS."""
+
 
 class Task(Protocol):
-    """One thing to learn.
+    """A task that the network learns.
 
     Attributes:
         name: Key in logs and configs.
         likelihood: `regression` for squared errors, `classification` for cross-entropies.
-        indicator: The metric of `evaluate`, 1 is perfect, that tells how good the task is.
+        indicator: The metric of `evaluate` that measures the task; 1 is perfect.
     """
 
     @property
@@ -40,7 +54,15 @@ class Task(Protocol):
         """Return (B,) bool: which images have this task's label."""
 
     def losses(self, output: Output, batch: Batch) -> Tensor:
-        """Return (B,) losses >= 0; rows without a label hold anything finite."""
+        """Return (B,) losses >= 0; rows without a label hold any finite number."""
+
+    def floors(self, batch: Batch) -> Tensor:
+        """Return (B,) floors >= 0: the mean loss of single answers at a perfect prediction.
+
+        A label summarises the answers of several people, and the loss measures the distance to that
+        summary. The loss plus the floor is the mean loss of the single answers. The floor is 0 if
+        a label does not summarise answers.
+        """
 
 
 class SaliencyTask:
@@ -68,30 +90,94 @@ class SaliencyTask:
                 losses = losses + share * saliency_loss(log_density, batch.density)
         return losses
 
+    def floors(self, batch: Batch) -> Tensor:
+        """Return (B,) entropies of the fixations' densities, in nats per fixation.
+
+        KL plus this is the cross-entropy of a fixation. `1 - CC` has no floor; the floor of
+        auxiliary outputs is left out.
+        """
+        density = batch.density.flatten(1)
+        return -torch.xlogy(density, density).sum(dim=1)
+
 
 class AestheticTask:
-    """Predict the distribution of raters' scores; a squared error, so the regression form."""
+    """Predict the distribution of raters' scores.
+
+    The loss is the squared earth mover's distance, a squared error and so the regression form, or
+    the likelihood of the votes, the classification form.
+    """
 
     name = "aesthetics"
-    likelihood: Likelihood = "regression"
     indicator = "SRCC"
+
+    def __init__(self, loss: ScoreLoss = "emd") -> None:
+        self._loss = loss
+        self.likelihood: Likelihood = "regression" if loss == "emd" else "classification"
 
     def present(self, batch: Batch) -> Tensor:
         """Return (B,) bool: which images have ratings."""
         return batch.has_rating
 
     def losses(self, output: Output, batch: Batch) -> Tensor:
-        """Return (B,) squared earth mover's distances."""
+        """Return (B,) squared earth mover's distances, or divergences in nats."""
         if output.score_logits is None:
             raise ValueError("`output` should hold score_logits. Found a network without them.")
-        return squared_emd_loss(output.score_logits, batch.score_distribution)
+        measure = squared_emd_loss if self._loss == "emd" else vote_divergence
+        return measure(output.score_logits, batch.score_distribution)
+
+    def floors(self, batch: Batch) -> Tensor:
+        """Return (B,) expected losses of a vote if the votes' distribution is predicted.
+
+        For the earth mover's distance it is the mean of `Q (1 - Q)` over the bins of the cumulative
+        distribution Q: by so much the squared distance to a single vote exceeds that to all votes.
+        For the likelihood it is the entropy of the votes, in nats.
+        """
+        votes = batch.score_distribution
+        if self._loss == "emd":
+            cumulative = votes.cumsum(dim=1)
+            return (cumulative * (1 - cumulative)).clamp(min=0).mean(dim=1)
+        return -torch.xlogy(votes, votes).sum(dim=1)
+
+
+class OrderTask:
+    """Score a spoilt copy of a photo lower than the photo; a squared error, the regression form.
+
+    Copies need no raters: it is known that a blurred copy is worse. They also teach the scores to
+    tell damage from content, since a photo and its copies show the same.
+    """
+
+    name = "order"
+    likelihood: Likelihood = "regression"
+    indicator = "order"
+
+    def present(self, batch: Batch) -> Tensor:
+        """Return (B,) bool: which images are spoilt copies."""
+        return batch.distortion >= 0
+
+    def losses(self, output: Output, batch: Batch) -> Tensor:
+        """Return (B,) squared shortfalls of the margins, see `order_loss`."""
+        if output.score_logits is None:
+            raise ValueError("`output` should hold score_logits. Found a network without them.")
+        scores = output.score_logits.float().softmax(dim=1) @ torch.from_numpy(SCORES).to(
+            output.score_logits.device, torch.float32
+        )
+        return order_loss(scores, batch.photo, batch.distortion, batch.margin)
+
+    def floors(self, batch: Batch) -> Tensor:
+        """Return (B,) copies of the variance of the difference of two votes, in squared scales.
+
+        If one person rates the photo and another one the copy, their difference scatters around
+        the margin with this variance.
+        """
+        variance = 2 * VOTE_VARIANCE / (len(SCORES) - 1) ** 2
+        return torch.full_like(batch.margin, variance)
 
 
 def score_error_losses(output: Output, batch: Batch) -> Tensor:
-    """Return (B,) losses >= 0 of what is stated of the mean score's error, in points.
+    """Return (B,) losses >= 0 of the stated errors of mean scores, in points.
 
-    Their gradient reaches what states the error alone, so they belong to no task and have no
-    weight; rows without ratings hold anything finite.
+    Their gradient reaches only the layers that state the error, so they belong to no task and have
+    no weight; rows without ratings hold any finite number.
     """
     if output.score_log_variance is None or output.score_logits is None:
         raise ValueError("`output` should hold a score_log_variance. Found a network without it.")
@@ -105,15 +191,15 @@ class AttributeTask:
     """Predict an attribute of the whole photo: squared error on a scale, cross-entropy of classes.
 
     The first is the regression form of uncertainty weighting, the second the classification form.
-    Where the network states its errors, squared errors are attenuated by them.
+    If the network states its errors, squared errors are attenuated by them.
     """
 
     def __init__(self, number: int, attribute: Attribute, *, heteroscedastic: bool = False) -> None:
-        """Be the task of the attribute that stands at `number` in batches and outputs.
+        """Build the task of the attribute with the index `number` in batches and outputs.
 
         Args:
-            number: Counted from 0.
-            attribute: What is told.
+            number: Index of the attribute, counted from 0.
+            attribute: The attribute.
             heteroscedastic: Whether the network states its errors.
         """
         self._number = number
@@ -124,16 +210,17 @@ class AttributeTask:
         self.indicator = f"{attribute.name} {'accuracy' if attribute.classes else 'SRCC'}"
 
     def present(self, batch: Batch) -> Tensor:
-        """Return (B,) bool: for which images it is known."""
+        """Return (B,) bool: which images have a label of the attribute."""
         if batch.attributes.shape[1] <= self._number:
             return torch.zeros_like(batch.has_rating)
         return ~batch.attributes[:, self._number].isnan()
 
     def constant(self, labels: Tensor) -> Tensor:
-        """Return the best output that is the same for all: the mean, or logits of frequencies.
+        """Return the best constant output: the mean, or logits of the classes' frequencies.
 
         Args:
-            labels: (N, A) of all attributes, nan where unknown; at least one of this is known.
+            labels: (N, A) labels of all attributes, nan if unknown; at least one label of this
+                attribute is known.
         """
         known = labels[:, self._number]
         known = known[~known.isnan()]
@@ -143,10 +230,10 @@ class AttributeTask:
         return (counts / counts.sum()).clamp(min=1e-12).log()
 
     def constant_log_variance(self, labels: Tensor) -> Tensor | None:
-        """Return the best statement of that constant's error; None where none is made.
+        """Return the best stated log-variance for the constant; None if errors are not stated.
 
         Args:
-            labels: As for `constant`.
+            labels: (N, A) labels, as for `constant`.
         """
         if not self._states_error:
             return None
@@ -177,13 +264,37 @@ class AttributeTask:
             )
         return attenuated_loss(squared, log_variance)
 
+    def floors(self, batch: Batch) -> Tensor:
+        """Return (B,) zeros, since the scatter of the answers behind a label is not known."""
+        return torch.zeros_like(batch.margin)
+
 
 def count_labels(tasks: Sequence[Task], batches: Sequence[Batch]) -> Tensor:
     """Return (K,) int64: how many images have each task's label."""
     counts = torch.zeros(len(tasks), dtype=torch.int64)
     for batch in batches:
-        counts += torch.stack([task.present(batch).sum() for task in tasks])
+        counts += torch.stack([task.present(batch).sum() for task in tasks]).cpu()
     return counts
+
+
+def mean_floors(
+    tasks: Sequence[Task], batches: Sequence[Batch], counts: Sequence[int]
+) -> list[Tensor]:
+    """Return the share of these images in each task's mean floor.
+
+    Args:
+        tasks: K tasks.
+        batches: All images of the mean, or a part of them.
+        counts: K numbers of labelled images in the mean.
+
+    Returns:
+        K scalars, 0 for a task that is absent.
+    """
+    floors = []
+    for task, count in zip(tasks, counts, strict=True):
+        sums = [task.floors(batch)[task.present(batch)].sum() for batch in batches]
+        floors.append(sum(sums, torch.zeros(())) / max(count, 1))
+    return floors
 
 
 def mean_task_losses(
@@ -196,10 +307,10 @@ def mean_task_losses(
 
     Args:
         tasks: K tasks.
-        output: The network's of `batch`.
-        batch: The images, or a part of those that a mean is over.
-        counts: K numbers of labelled images that a mean is over, if `batch` is a part of them;
-            the means of the parts then add up to that of the whole.
+        output: The network's output for `batch`.
+        batch: All images of the mean, or a part of them.
+        counts: K numbers of labelled images in the mean, if `batch` is a part of them; the results
+            of the parts then add up to the mean of the whole.
 
     Returns:
         K scalars (0 without a gradient for a task that is absent) and K flags.

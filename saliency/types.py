@@ -8,7 +8,7 @@ top-left corner.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +19,7 @@ from saliency.attributes import AttributeEstimate
 from saliency.densities import resize_density
 from saliency.sizes import fit_within
 
-if TYPE_CHECKING:  # it takes seconds to import, and predicting can do without
+if TYPE_CHECKING:  # it takes seconds to import, and predicting does not need it
     import torch
     from torch import Tensor
 
@@ -27,7 +27,7 @@ SCORE_BINS = 10
 """K: the bins of a score distribution, AVA's votes 1..10."""
 
 SCORES = np.arange(1, SCORE_BINS + 1, dtype=np.float64)
-"""(K,) the score that each bin stands for."""
+"""(K,) score of each bin."""
 
 LOWEST_LOG_VARIANCE, TOP_LOG_VARIANCE = -8.0, 4.0
 """Bounds of the logarithm of a stated squared error: deviations of .018 and 7.4, of points of score
@@ -46,6 +46,21 @@ class Fixations(NamedTuple):
     ys: NDArray[np.float32]
 
 
+class Spoiling(NamedTuple):
+    """How a copy of a photo was spoilt, and how much lower it should score.
+
+    Attributes:
+        kind: Name of the distortion.
+        severity: 0..1.
+        margin: Smallest number of points of 1..10 by which the copy should score lower; 0 if
+            people hardly notice, so that it should score the same.
+    """
+
+    kind: str
+    severity: float
+    margin: float
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One image with the labels it has; a label that is absent is None.
@@ -59,6 +74,7 @@ class Sample:
         score_distribution: (K,) float32, sums to 1: the raters' votes on 1..10.
         score_is_taught: Whether a teacher network, and no rater, gave the score distribution.
         attributes: A labels, each from `Attribute.to_label`, nan if unknown; empty if none is.
+        spoiling: How this copy of a photo was spoilt; None for an unspoilt photo.
     """
 
     image: NDArray[np.uint8]
@@ -69,6 +85,7 @@ class Sample:
     score_distribution: NDArray[np.float32] | None = None
     score_is_taught: bool = False
     attributes: tuple[float, ...] = ()
+    spoiling: Spoiling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,10 @@ class Batch:
         score_distribution: (B, K) float32, each labelled row sums to 1.
         has_rating: (B,) bool.
         attributes: (B, A) float32, nan where unknown.
+        photo: (B,) int64, which photo of the batch a row shows, counted from 0: a photo and its
+            spoilt copies have the same.
+        distortion: (B,) int64, number of the kind of distortion of a copy; -1 for unspoilt photos.
+        margin: (B,) float32 points by which a copy should score lower than the photo; 0 for photos.
     """
 
     images: Tensor
@@ -92,41 +113,41 @@ class Batch:
     score_distribution: Tensor
     has_rating: Tensor
     attributes: Tensor
+    photo: Tensor
+    distortion: Tensor
+    margin: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`, images in channels-last memory order."""
         from torch import channels_last
 
-        return Batch(
-            images=self.images.to(device, non_blocking=True, memory_format=channels_last),
-            dataset_index=self.dataset_index.to(device, non_blocking=True),
-            density=self.density.to(device, non_blocking=True),
-            has_saliency=self.has_saliency.to(device, non_blocking=True),
-            score_distribution=self.score_distribution.to(device, non_blocking=True),
-            has_rating=self.has_rating.to(device, non_blocking=True),
-            attributes=self.attributes.to(device, non_blocking=True),
-        )
+        moved = {
+            field.name: getattr(self, field.name).to(device, non_blocking=True)
+            for field in fields(self)
+        }
+        moved["images"] = moved["images"].contiguous(memory_format=channels_last)
+        return Batch(**moved)
 
 
 class Output(NamedTuple):
-    """What the network returns; a head that the network lacks leaves None.
+    """The network's output; values of a head that the network lacks are None.
 
     Attributes:
         log_density: (B, h, w) natural logarithm of a density; exp sums to 1 over an image.
         score_logits: (B, K); softmax gives the score distribution.
         auxiliary_log_densities: (B, h, w) each, from shallower decoder depths, training only.
         aesthetic_features: (B, F) standardised features that the scores are read from.
-        features: (B, C, h', w') each, the trained encoder stages as the heads alone read them, so
-            that gradients here stop short of the encoder; training only.
+        features: (B, C, h', w') each, copies of the trained encoder stages that only the heads
+            read, so that gradients at them do not include the encoder; training only.
         attributes: A outputs, (B,) of a scale and (B, classes) logits of classes.
         score_log_variance: (B,) logarithm of the expected squared error of the mean score, in
             points; None unless the network states its errors.
-        attribute_log_variances: A of the same, None for classes, of scales 0..1; empty unless the
-            network states its errors.
+        attribute_log_variances: The same for A attributes, on scales 0..1, None for classes; empty
+            unless the network states its errors.
     """
 
-    log_density: Tensor | None
-    score_logits: Tensor | None
+    log_density: Tensor | None = None
+    score_logits: Tensor | None = None
     auxiliary_log_densities: tuple[Tensor, ...] = ()
     aesthetic_features: Tensor | None = None
     features: tuple[Tensor, ...] = ()
@@ -137,14 +158,14 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """How far a prediction can be trusted; what nobody asked for, or no network says, is None.
+    """How far a prediction can be trusted; values that were not estimated are None.
 
     Attributes:
-        score_error_std: How far off the score may be, in points, as the network states it
-            (`model.heteroscedastic`): raters differ and photos are hard.
-        score_model_std: Standard deviation of the score, in points, over networks that could as
-            well have been learned: members of an ensemble, or samples of dropout.
-        map_disagreement: Of the maps of an ensemble, 0 (the same) to 1 (nothing in common).
+        score_error_std: Expected error of the score, in points, as the network states it
+            (`model.heteroscedastic`), since raters differ and some photos are hard.
+        score_model_std: Standard deviation of the score, in points, over networks that could have
+            been learned as well: members of an ensemble, or samples of dropout.
+        map_disagreement: Disagreement of an ensemble's maps, 0 (the same) to 1 (nothing in common).
     """
 
     score_error_std: float | None = None
@@ -153,24 +174,26 @@ class Uncertainty:
 
     @property
     def score_total_std(self) -> float | None:
-        """How far off the score may be for both reasons, in points; None if neither is known."""
+        """Expected error of the score for both reasons, in points; None if neither is known."""
         known = [s for s in (self.score_error_std, self.score_model_std) if s is not None]
         return math.hypot(*known) if known else None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of one photo. A head that it lacks leaves None.
+    """The prediction for one photo. Values of a head that the network lacks are None.
 
     Attributes:
         image_size: (height, width) of the upright photo.
-        network_density: (h, w) float32, >= 0, sums to 1: where people look, as fine as the network
-            knows it; `density` is enlarged from it.
+        network_density: (h, w) float32, >= 0, sums to 1: where people look, at the network's
+            resolution; `density` is enlarged from it.
         score: Mean aesthetic score, 1..10.
-        score_std: Standard deviation of the score distribution: how much raters would differ.
-        score_distribution: (K,) float32, sums to 1: the votes expected for 1..10.
-        attributes: What else it tells of the photo, in the order of the network's attributes.
-        uncertainty: How far it can be trusted; None where nothing is said of that.
+        score_std: Standard deviation of the score distribution: how much raters would disagree.
+        score_distribution: (K,) float32, sums to 1: the expected shares of the votes 1..10.
+        attributes: Estimates of further attributes, in the network's order.
+        uncertainty: How far the prediction can be trusted; None if it was not estimated.
+        notes: Faults of the file, which was read in spite of them, each a sentence about the photo:
+            "its colour profile is ignored: it is damaged".
     """
 
     image_size: tuple[int, int]
@@ -180,26 +203,14 @@ class Prediction:
     score_distribution: NDArray[np.float32] | None
     attributes: tuple[AttributeEstimate, ...] = ()
     uncertainty: Uncertainty | None = None
-
-    def extra_fields(self) -> dict[str, dict[str, object]]:
-        """Return for JSON what not every network says.
-
-        `attributes`, name -> number or class with probabilities, and `uncertainty`, with what is
-        known of it; each only where there is any.
-        """
-        given = asdict(self.uncertainty) if self.uncertainty else {}
-        said: dict[str, dict[str, object]] = {
-            "attributes": {one.name: one.to_fields() for one in self.attributes},
-            "uncertainty": {name: value for name, value in given.items() if value is not None},
-        }
-        return {name: fields for name, fields in said.items() if fields}
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def density(self) -> NDArray[np.float32] | None:
         """(H, W) float32, >= 0, sums to 1, the photo's own size: where people look.
 
-        Computed when it is first asked for: for a photo of 12 megapixels it is as much work as
-        the network. Where fewer pixels will do, `density_within` is cheaper.
+        It is computed when it is first used: for a photo of 12 megapixels it is as much work as
+        the network. If fewer pixels are enough, `density_within` is cheaper.
         """
         known = self.network_density
         return None if known is None else resize_density(known, self.image_size)
@@ -208,7 +219,7 @@ class Prediction:
         """Return the density with a longer side of at most `max_side_px` and the photo's shape.
 
         Args:
-            max_side_px: None, or a photo that is no larger: the photo's own size.
+            max_side_px: Largest side; with None, and for a smaller photo, the photo's own size.
 
         Returns:
             (h, w) float32, >= 0, sums to 1.

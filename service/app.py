@@ -1,4 +1,4 @@
-"""The application: routes, errors, limits and life span put together."""
+"""The application: puts routes, errors, limits and lifespan together."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from saliency import __version__
-from saliency.checkpoint import identify, released_weights
+from saliency.checkpoint import find_weights, identify
 from saliency.predictor import Predictor
-from service.api import Service, build_api
+from service.accepting import Service
+from service.api import api
 from service.inference import Inference
 from service.problems import AnswerUnforeseen, Problem, describe, handle_problems
 from service.schemas import ProblemBody, Status
@@ -31,7 +32,7 @@ STATIC = Path(__file__).parent / "static"
 log = logging.getLogger("service")
 
 SAFE_HEADERS = {
-    # The page needs nothing from elsewhere, so nothing from elsewhere is allowed.
+    # The page loads nothing from other hosts, so nothing from other hosts is allowed.
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; script-src 'self'; "
         "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -42,16 +43,15 @@ SAFE_HEADERS = {
 
 
 def create_app(settings: Settings, predictor: Predictor) -> FastAPI:
-    """Return the service on a loaded predictor.
+    """Return the application for a loaded predictor.
 
     Args:
-        settings: The operator's.
-        predictor: Computes every answer.
+        settings: The operator's settings.
+        predictor: The predictor that computes every answer.
     """
     metrics = Metrics()
     inference = Inference(predictor, settings, metrics)
-    sha256 = identify(settings.weights or released_weights())
-    service = Service(inference, settings, sha256)
+    sha256 = identify(find_weights(settings.weights))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -64,17 +64,19 @@ def create_app(settings: Settings, predictor: Predictor) -> FastAPI:
 
     app = FastAPI(
         title="aesthetic-saliency",
-        summary="Where people look in a photo and how good it looks.",
+        summary="Predicts where people look in a photo and how good it looks.",
         version=__version__,
         lifespan=lifespan,
         openapi_url="/v1/openapi.json",
-        docs_url=None,  # FastAPI's pages load scripts from other hosts
+        docs_url=None,  # FastAPI's page loads scripts from other hosts
         redoc_url=None,
-        redirect_slashes=False,  # it would send the client to whatever host it has named
+        redirect_slashes=False,  # a redirect would go to any host that the client named
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     handle_problems(app)
-    app.include_router(build_api(service, Gate(settings.api_keys, settings.rate_per_minute)))
+    app.state.service = Service(inference, settings, sha256)
+    app.state.gate = Gate(settings.api_keys, settings.rate_per_minute)
+    app.include_router(api)
     _add_operations(app, inference, metrics)
     _add_page(app)
     _add_problem_schema(app)
@@ -93,18 +95,18 @@ def create_app(settings: Settings, predictor: Predictor) -> FastAPI:
 
 
 def _add_operations(app: FastAPI, inference: Inference, metrics: Metrics) -> None:
-    """Add what load balancers and Prometheus ask; it needs no key and tells nothing of photos."""
+    """Add the routes for load balancers and Prometheus, which need no key and show no photos."""
 
-    @app.head("/healthz", include_in_schema=False)  # some probes ask so
+    @app.head("/healthz", include_in_schema=False)  # some probes send HEAD
     @app.get("/healthz", response_model=Status, tags=["operations"])
     async def healthz() -> Status:
-        """Say that the process answers."""
+        """Answer 200: the process runs."""
         return Status(status="ok")
 
     @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", response_model=Status, responses=describe(503), tags=["operations"])
     async def readyz() -> Status:
-        """Say whether the network is warm; 503 until then and while stopping."""
+        """Answer 200 if the network is warm, 503 before that and while stopping."""
         if not inference.ready:
             raise Problem(503, "not_ready", "The network is warming up.", {"Retry-After": "1"})
         return Status(status="ready")
@@ -126,11 +128,16 @@ def _add_page(app: FastAPI) -> None:
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html")
 
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(STATIC / "docs.html")
+
+    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 
 def _add_problem_schema(app: FastAPI) -> None:
-    """Put the schema of problems, which only error responses name, into the OpenAPI document."""
+    """Add the schema of problems, which only error responses name, to the OpenAPI document."""
     generate = app.openapi
 
     def openapi() -> dict[str, object]:
@@ -149,7 +156,7 @@ def _stop_if_failed(starting: asyncio.Task[None]) -> None:
 
 
 class SafeHeaders:
-    """ASGI middleware: every answer says what a browser must not do with it."""
+    """ASGI middleware: adds headers that tell browsers what they must not do with an answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

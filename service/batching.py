@@ -1,4 +1,4 @@
-"""Requests that come alone, computed together: a bounded queue before one worker a device."""
+"""Computes single requests together: a bounded queue in front of one worker per device."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Result = TypeVar("Result")
 
 
 class QueueFullError(Exception):
-    """More is waiting than the queue may hold."""
+    """The queue is full."""
 
 
 class QueueClosedError(Exception):
-    """The queue takes nothing more: the service stops."""
+    """The queue accepts nothing: the service is stopping or not ready yet."""
 
 
 @dataclass(slots=True)
@@ -50,12 +50,12 @@ class Computed(Generic[Result]):
 class MicroBatcher(Generic[Item, Result]):
     """Collects items for a few milliseconds and hands them to `compute` together.
 
-    The worker, when it is free, takes what is there; it waits for company only while the batch is
-    not full and the first item has not waited `window_s`. While it computes, the next batch
-    gathers. Items whose caller has gone (a cancelled future) are dropped before they cost anything.
+    When the worker is free, it takes the waiting items. It waits for more only while the batch is
+    not full and the first item has waited less than `window_s`. While it computes, the next batch
+    collects. Items whose caller has gone (a cancelled future) are dropped before they are computed.
 
-    Only items of one `kind` share a batch (a portrait and a landscape photo have other shapes);
-    the kind of the oldest item goes first, so that none starves.
+    Only items of one `kind` share a batch (portrait and landscape photos have different shapes);
+    the kind of the oldest item goes first, so that no item waits for ever.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class MicroBatcher(Generic[Item, Result]):
         window_s: float,
         queue_length: int,
     ) -> None:
-        """Prepare; `start` begins to work.
+        """Prepare the queue; `start` begins to work.
 
         Args:
-            compute: Blocking; runs in a thread, one call at a time.
-            kind: What items must have in common to share a batch.
-            batch_size: Items in a batch, at most.
-            window_s: Seconds that the first item waits for more, at most.
-            queue_length: Items that may wait.
+            compute: Computes a batch; it may block, since it runs in a thread, one call at a time.
+            kind: Returns the kind of an item; only items of equal kind share a batch.
+            batch_size: Largest number of items in a batch.
+            window_s: Longest time that the first item waits for more, in seconds.
+            queue_length: Largest number of waiting items.
         """
         self._compute = compute
         self._kind = kind
@@ -88,7 +88,7 @@ class MicroBatcher(Generic[Item, Result]):
         self._closing = False
 
     def __len__(self) -> int:
-        """Count what waits."""
+        """Return the number of waiting items."""
         return len(self._queue)
 
     def start(self) -> None:
@@ -96,7 +96,7 @@ class MicroBatcher(Generic[Item, Result]):
         self._task = asyncio.create_task(self._work())
 
     async def close(self) -> None:
-        """Compute what waits, then stop."""
+        """Compute the waiting items, then stop."""
         self._closing = True
         async with self._arrived:
             self._arrived.notify_all()
@@ -108,9 +108,9 @@ class MicroBatcher(Generic[Item, Result]):
         """Return the result of `item`; cancelling the call takes it out of the queue.
 
         Raises:
-            QueueFullError: At once, if too many wait.
-            QueueClosedError: The service stops.
-            Exception: Whatever `compute` raised for its batch.
+            QueueFullError: Too many items wait; it is raised at once.
+            QueueClosedError: The service is stopping.
+            Exception: `compute` raised it for the item's batch.
         """
         if self._closing:
             raise QueueClosedError

@@ -1,22 +1,20 @@
-"""Work that nobody waits for any more is not done."""
+"""Cancels work whose client no longer waits."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-R = TypeVar("R")
 
-
-async def while_wanted(request: Request, work: Coroutine[Any, Any, R]) -> R:
-    """Return what `work` returns; cancel it as soon as the client has gone.
+@asynccontextmanager
+async def while_wanted(request: Request) -> AsyncIterator[None]:
+    """Cancel the awaited work inside the context as soon as the client has gone.
 
     Args:
-        request: Its body read to the end.
-        work: What the answer needs.
+        request: The request, with its body read to the end.
 
     Raises:
         ClientDisconnect: The client has gone.
@@ -24,12 +22,12 @@ async def while_wanted(request: Request, work: Coroutine[Any, Any, R]) -> R:
 
     async def watch() -> None:
         await _until_gone(request)
-        scope.reschedule(0)  # a time that has passed: the work is cancelled, and nothing around it
+        scope.reschedule(0)  # a deadline in the past cancels the work, and nothing around it
 
     watching = asyncio.create_task(watch())
     try:
         async with asyncio.timeout(None) as scope:
-            return await work
+            yield
     except TimeoutError:
         if scope.expired():
             raise ClientDisconnect from None

@@ -1,4 +1,4 @@
-"""From bytes to a prediction without blocking the event loop: decode, batch, finish."""
+"""Predictions from bytes without blocking the event loop: decode, batch, finish."""
 
 from __future__ import annotations
 
@@ -49,20 +49,27 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """A photo, as large as was asked for, and what the network says of it."""
+    """A predicted photo.
+
+    Attributes:
+        image: The photo, in the size that was asked for.
+        measured: The photo for measuring quality, as in `PreparedImage`.
+        prediction: The prediction.
+    """
 
     image: NDArray[np.uint8]
+    measured: NDArray[np.uint8]
     prediction: Prediction
 
 
 class Inference:
     """A Predictor, shared by all requests.
 
-    With batches (on a GPU), decoding and everything after the network run in a pool of threads and
-    the network in the batcher's own. Without (on a processor, which gains nothing from them), a
-    thread takes an image from file to answer on one core: no image waits for another, and nothing
-    changes hands. Pillow, OpenCV, NumPy and PyTorch release the interpreter while they work, and
-    the event loop only passes things on.
+    With batches (on a GPU), decoding and everything after the network run in a pool of threads, and
+    the network runs in the batcher's own thread. Without batches (on a CPU, which does not gain
+    from them), a thread takes an image from file to answer on one core, so that no image waits for
+    another. Pillow, OpenCV, NumPy and PyTorch release Python's global lock while they work; the
+    event loop only passes data on.
     """
 
     def __init__(self, predictor: Predictor, settings: Settings, metrics: Metrics) -> None:
@@ -74,8 +81,8 @@ class Inference:
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="images")
         self._admitted = 0
         self._batch_size = settings.batch_size or (1 if predictor.device.type == "cpu" else 16)
-        # Enough to keep every thread and the network busy. The others wait as files: a photo of a
-        # few kilobytes can take hundreds of megabytes once it is decoded.
+        # Enough decoded photos to keep every thread and the network busy. The others wait as files:
+        # a photo of a few kilobytes can take hundreds of megabytes once it is decoded.
         ahead = 2 * self._batch_size if self._batch_size > 1 else settings.threads
         self._room = asyncio.Semaphore(settings.threads + ahead)
         self._waiting = 0
@@ -89,13 +96,13 @@ class Inference:
         metrics.queue.set_function(lambda: self._waiting + len(self._batcher))
 
     async def start(self) -> None:
-        """Warm up, then be ready."""
+        """Warm up the network, then accept photos."""
         self._batcher.start()
         await asyncio.to_thread(self._warm_up)
         self.ready = True
 
     async def close(self) -> None:
-        """Finish what is in flight, then stop the threads."""
+        """Finish the photos in flight, then stop the threads."""
         self.ready = False
         await self._batcher.close()
         self._pool.shutdown()
@@ -105,8 +112,8 @@ class Inference:
         """Hold places for a request's images until it is answered.
 
         Raises:
-            QueueClosedError: The service is not ready yet, or stops.
-            QueueFullError: At once, where there are too few places.
+            QueueClosedError: The service is not ready yet, or it is stopping.
+            QueueFullError: There are too few places; it is raised at once.
         """
         if not self.ready:
             raise QueueClosedError
@@ -122,7 +129,7 @@ class Inference:
 
     @asynccontextmanager
     async def room(self, timing: Timing) -> AsyncIterator[None]:
-        """Wait until a photo may be decoded, and keep its place until its answer is made."""
+        """Wait until a photo may be decoded, and hold its place until its answer is made."""
         asked = time.perf_counter()
         self._waiting += 1
         try:
@@ -143,18 +150,18 @@ class Inference:
         *,
         picture_side_px: int | None = 0,
     ) -> R:
-        """Return what `finish` makes of the photo and of what `Predictor.predict` says of it.
+        """Return the result of `finish` for the photo and its prediction.
 
         Args:
             source: The photo.
-            timing: Seconds are added to it.
-            finish: Blocking; runs in the pool, right behind the prediction.
+            timing: The seconds of each stage are added to it.
+            finish: Makes the answer; it may block, since it runs in the pool after the prediction.
             picture_side_px: Longer side of the photo that `finish` needs, as for
-                `Predictor.prepare`; 0: it looks at the prediction alone.
+                `Predictor.prepare`; 0: it needs only the prediction.
 
         Raises:
-            ImageError: It cannot be read, or is larger than the limits.
-            SaliencyError: Whatever `finish` raises.
+            ImageError: The photo cannot be read, or is larger than the limits.
+            SaliencyError: `finish` raised it.
         """
         prepare = partial(
             self.predictor.prepare, source, self._limits, picture_side_px=picture_side_px
@@ -212,8 +219,10 @@ class Inference:
         finish: Callable[[Predicted], R],
     ) -> R:
         with self._timed("render", timing):
-            prediction = to_prediction(output, 0, prepared.size, self.predictor.attributes)
-            return finish(Predicted(prepared.image, prediction))
+            prediction = to_prediction(
+                output, 0, prepared.size, self.predictor.attributes, prepared.notes
+            )
+            return finish(Predicted(prepared.image, prepared.measured, prediction))
 
     async def _in_pool(
         self, timing: Timing, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
@@ -245,10 +254,8 @@ class Inference:
         return [output.row(i) for i in range(len(batch))]
 
     def _warm_up(self) -> None:
-        """Compute both orientations at the usual batch sizes: first calls choose kernels."""
-        preprocessing = self.predictor.preprocessing
-        size = preprocessing.height, preprocessing.width
-        for height, width in (size, size[::-1]):
+        """Compute every input size at the usual batch sizes, since first calls choose kernels."""
+        for height, width in self.predictor.preprocessing.sizes:
             photo = self.predictor.prepare(np.zeros((height, width, 3), np.uint8))
             batch_size = 1
             while batch_size <= self._batch_size:

@@ -1,4 +1,4 @@
-"""The weights, in a process that is set up to serve them."""
+"""Loads the weights, and sets up the process that serves them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def load_predictor(settings: Settings) -> Predictor:
     """Load the weights, and set the whole process up for photos in several threads.
 
     Raises:
-        SaliencyError: They cannot be loaded as `settings` say.
+        SaliencyError: The weights cannot be loaded with these settings.
     """
-    # Damaged EXIF says nothing against a photo's pixels, and many photos have some.
+    # Many photos have damaged EXIF; their pixels are good, so a warning would only disturb.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    # Activations are smaller than this, whole photos larger, and so are the 16 MiB blocks that
-    # Pillow decodes into: kept, they would add up to gigabytes.
+    # Activations are smaller than this limit; whole photos and the 16 MiB blocks that Pillow
+    # decodes into are larger. If the allocator kept those, they would add up to gigabytes.
     keep_freed_memory(up_to_bytes=15 * 2**20)
-    # Each photo has a thread; OpenCV's own, which spin while they wait, would take its core away.
+    # Each photo has a thread; OpenCV's own threads, which spin while waiting, would take its core.
     cv2.setNumThreads(1)
     return Predictor.load(
         settings.weights,

@@ -1,4 +1,4 @@
-"""Choosing what to answer with, from the Accept header."""
+"""Chooses the media type of an answer by the Accept header."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from service.problems import Problem
 
 
 def negotiate(accept: str | None, offered: Sequence[str]) -> str:
-    """Return the offered media type that the client likes best; the first of equals.
+    """Return the offered media type that the client prefers; the first of equals.
 
     Args:
-        accept: The Accept header; without one everything is welcome.
-        offered: Media types, the preferred first.
+        accept: The Accept header; None accepts everything.
+        offered: Media types, the service's preferred one first.
 
     Raises:
-        Problem: 406 where nothing fits.
+        Problem: The client accepts none of them (406).
 
     Source:
         RFC 9110, section 12.5.1: the most specific range that fits decides a type's quality.

@@ -1,4 +1,4 @@
-"""Errors as HTTP says them: one mapping from the domain's errors to RFC 9457 problem JSON."""
+"""Errors over HTTP: the mapping from the library's errors to problem JSON (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ CLIENT_GONE = 499  # nginx's number for it; only the log and the metrics see it
 log = logging.getLogger("service")
 
 _SENTENCES = {
-    404: "There is nothing at this path; /v1/openapi.json lists what there is.",
-    405: "This path does not answer this method; the header `Allow` names those it does.",
+    404: "There is nothing at this path; /v1/openapi.json lists all paths.",
+    405: "This path does not support this method; the header `Allow` names those it supports.",
 }
-"""What the framework says in one or two words."""
+"""Sentences for errors that the framework describes in one or two words."""
 
 
 class Problem(Exception):  # noqa: N818  # RFC 9457's own word
@@ -61,7 +61,7 @@ class Problem(Exception):  # noqa: N818  # RFC 9457's own word
 
 
 def to_problem(error: Exception) -> Problem:
-    """Return the problem that stands for `error`; what nobody foresaw is a 500 without details."""
+    """Return the problem for `error`; an unexpected error becomes a 500 without details."""
     later = {"Retry-After": str(RETRY_AFTER_S)}
     match error:
         case Problem():
@@ -73,11 +73,18 @@ def to_problem(error: Exception) -> Problem:
         case InsightError():
             return Problem(400, "bad_request", str(error))
         case QueueFullError():
-            return Problem(503, "overloaded", "The queue is full; try again shortly.", later)
+            return Problem(503, "overloaded", "The queue is full; try again in a moment.", later)
         case QueueClosedError():
-            return Problem(503, "not_ready", "The service is stopping; try another.", later)
+            return Problem(
+                503, "not_ready", "The service is starting or stopping; try again later.", later
+            )
         case TimeoutError():
-            return Problem(504, "timeout", "The answer took longer than this service allows.")
+            return Problem(
+                504,
+                "timeout",
+                "The answer took longer than this service allows; try again, or send a "
+                "smaller image.",
+            )
         case RequestValidationError():
             return Problem(400, "bad_request", _first_of(error))
         case HTTPException():
@@ -85,7 +92,9 @@ def to_problem(error: Exception) -> Problem:
             code = "bad_request" if status == 400 else status.phrase.lower().replace(" ", "_")
             detail = _SENTENCES.get(status, str(error.detail))
             return Problem(error.status_code, code, detail, error.headers)
-    return Problem(500, "internal", "Something went wrong here; the log says what.")
+    return Problem(
+        500, "internal", "The service failed with an unexpected error; its log has the details."
+    )
 
 
 def to_response(problem: Problem) -> JSONResponse:
@@ -119,13 +128,13 @@ def handle_problems(app: FastAPI) -> None:
 
 
 class AnswerUnforeseen:
-    """ASGI middleware: an error that nobody foresaw is logged and answered, not thrown."""
+    """ASGI middleware: an unexpected error is logged and answered, not raised."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; answer 500 where that fails before an answer began."""
+        """Pass the request on; answer 500 if that fails before an answer began."""
         begun = False
 
         async def watch(message: Message) -> None:
@@ -136,7 +145,7 @@ class AnswerUnforeseen:
         try:
             await self.app(scope, receive, watch)
         except asyncio.CancelledError:
-            # uvicorn does this alone, to what still runs when its patience with a stop is over.
+            # Only uvicorn does this, to requests that still run when the time for a stop is over.
             if scope["type"] != "http":
                 raise
             if not begun:
@@ -144,7 +153,7 @@ class AnswerUnforeseen:
         except Exception as error:
             if scope["type"] != "http":
                 raise
-            log.exception("unforeseen error")
+            log.exception("unexpected error")
             if not begun:
                 await to_response(to_problem(error))(scope, receive, send)
 
@@ -162,7 +171,7 @@ def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _of_upload(error: ImageError) -> str:
-    """Return the error's words, the bytes called as the client knows them."""
+    """Return the error's text, with "the image" for "the given bytes"."""
     return str(error).replace("the given bytes", "The image", 1)
 
 

@@ -2,10 +2,10 @@
 
     serve run service.ray_app:app
 
-A replica is the whole service with a Predictor of its own, and on a GPU it forms its batches itself
-(`service.batching`): Ray's `serve.batch` would form them of requests, before it is known which
-photos are of one shape. Everything is set in the environment of `serve run`, `SALIENCY_*` as for
-`saliency-serve` and `SALIENCY_RAY_*` (see `RaySettings`); but for host and port, which are Ray's.
+A replica is the whole service with a Predictor of its own. On a GPU it forms its batches itself
+(`service.batching`): Ray's `serve.batch` would form them from requests, before it is known which
+photos have the same shape. All settings come from the environment of `serve run`: `SALIENCY_*` as
+for `saliency-serve`, and `SALIENCY_RAY_*` (see `RaySettings`). Host and port are set by Ray.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-# What Ray would send home about its use, it may send once the user says so.
+# Ray reports its use to its makers; here it does so only if the user asks for it.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 from pydantic import Field, ValidationError, model_validator
@@ -21,30 +21,34 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ray import serve
 from ray.serve.config import AutoscalingConfig
 
-from saliency.errors import ConfigError
+from saliency.errors import ConfigError, find_first_fault
 from service.replica import to_builder
 from service.settings import load_settings
 
 
 class RaySettings(BaseSettings):
-    """How the service spreads; each field is `SALIENCY_RAY_<FIELD>` in the environment."""
+    """Number and size of replicas; each field is `SALIENCY_RAY_<FIELD>` in the environment."""
 
     model_config = SettingsConfigDict(env_prefix="SALIENCY_RAY_", extra="ignore", frozen=True)
 
-    min_replicas: int = Field(1, ge=1, description="that run however little is asked")
-    max_replicas: int = Field(4, ge=1, description="that run however much is asked")
-    cores: int = Field(1, ge=1, description="of a replica; its SALIENCY_THREADS")
-    gpus: float = Field(0, ge=0, description="of a replica; a part of one is shared with others")
+    min_replicas: int = Field(1, ge=1, description="smallest number of replicas")
+    max_replicas: int = Field(4, ge=1, description="largest number of replicas")
+    cores: int = Field(1, ge=1, description="cores of a replica, its SALIENCY_THREADS")
+    gpus: float = Field(
+        0, ge=0, description="GPUs of a replica; with a fraction, replicas share a GPU"
+    )
     target_requests: int = Field(
-        0, ge=0, description="in work at a replica, before there are more; 0: 2 a core, 16 on a GPU"
+        0,
+        ge=0,
+        description="requests per replica before more start; 0: 2 per core, 16 on a GPU",
     )
 
     @model_validator(mode="after")
     def _min_before_max(self) -> RaySettings:
         if self.min_replicas > self.max_replicas:
             raise ValueError(
-                f"SALIENCY_RAY_MAX_REPLICAS should be at least {self.min_replicas}, the least that "
-                f"run. Found {self.max_replicas}"
+                f"SALIENCY_RAY_MAX_REPLICAS should be at least SALIENCY_RAY_MIN_REPLICAS, "
+                f"{self.min_replicas}. Found {self.max_replicas}"
             )
         return self
 
@@ -58,19 +62,19 @@ def load_ray_settings() -> RaySettings:
     try:
         return RaySettings()
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        name = "".join(f"SALIENCY_RAY_{str(part).upper()}: " for part in first["loc"])
-        raise ConfigError(f"{name}{first['msg'].removeprefix('Value error, ')}.") from error
+        where, fault = find_first_fault(error.errors(include_input=False))
+        name = f"SALIENCY_RAY_{where.upper()}: " if where else ""
+        raise ConfigError(f"{name}{fault}.") from error
 
 
 def deploy() -> serve.Application:
-    """Return the service as Ray deploys it.
+    """Return the service as a Ray Serve application.
 
     Raises:
         ConfigError: A value in the environment is wrong, or would leave the service open to others.
     """
     spread = load_ray_settings()
-    # Where Ray listens is not known here, so the service is closed as if it were everywhere.
+    # Ray's address is not known here, so the service asks for keys as on a public address.
     settings = load_settings(host="0.0.0.0", threads=spread.cores)  # noqa: S104
     target = spread.target_requests or (16 if spread.gpus else 2 * spread.cores)
     deployment: Any = serve.deployment(
@@ -82,7 +86,7 @@ def deploy() -> serve.Application:
             max_replicas=spread.max_replicas,
             target_ongoing_requests=target,
         ),
-        # What a replica's own queue cannot hold, Ray refuses as the replica would: with 503.
+        # Ray refuses requests that a replica's queue cannot hold as the replica would: with 503.
         max_ongoing_requests=settings.queue_length,
         max_queued_requests=settings.queue_length,
         graceful_shutdown_timeout_s=settings.shutdown_s,

@@ -1,7 +1,7 @@
 """The application of one replica on Ray Serve.
 
-Apart from `ray_app`, which reads the environment as it is imported: a replica has to import what it
-is built from, and its machine may have another environment.
+It is a module of its own, because `ray_app` reads the environment on import: a replica imports the
+modules that it is built from, and its machine may have another environment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from service.telemetry import REQUEST_ID
 
 
 def to_builder(settings: Settings) -> Callable[[], FastAPI]:
-    """Return a function that makes the application with these settings, wherever it is called."""
+    """Return a function that builds the application with these settings, on any machine."""
 
     def build() -> FastAPI:
         app = create_app(settings, load_predictor(settings))
@@ -36,7 +36,7 @@ def to_builder(settings: Settings) -> Callable[[], FastAPI]:
 
 
 def _start_warm(app: FastAPI) -> None:
-    """Let the start take until the network is warm: Ray sends requests as soon as it is over."""
+    """Make the start last until the network is warm, since Ray sends requests right after it."""
     start = app.router.lifespan_context
     is_ready: Any = next(
         route.endpoint
@@ -59,13 +59,13 @@ def _start_warm(app: FastAPI) -> None:
 
 
 class LeaveIdToRay:
-    """ASGI middleware: the request's id stands once in the answer, where Ray adds the same."""
+    """ASGI middleware: removes the request id from the answer, to which Ray adds the same id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; take the header out of the answer."""
+        """Pass the request on; remove the header from the answer."""
 
         async def take_out(message: Message) -> None:
             if message["type"] == "http.response.start":

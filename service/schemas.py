@@ -1,4 +1,7 @@
-"""The JSON of the API. Pixels are of the upright photo, from its top-left corner."""
+"""The JSON of the API: the records of `saliency.records`, and facts about their computation.
+
+All pixels are those of the upright photo, from its top-left corner.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_POINT = {"x": 210.5, "y": 98.0}
-
 
 class Body(BaseModel):
-    """Something that the service answers."""
+    """The base of all answers."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,31 +23,91 @@ class Point(Body):
     y: float = Field(description="pixels from the top edge", examples=[98.0])
 
 
+class BoxBody(Body):
+    """A part of the photo, in pixels from its top-left corner; crops have whole pixels."""
+
+    x: int | float = Field(examples=[100])
+    y: int | float = Field(examples=[50])
+    width: int | float = Field(examples=[200])
+    height: int | float = Field(examples=[120])
+
+
 class FocalPointBody(Point):
     """A place that draws attention."""
 
-    share: float = Field(description="of all attention, in the area around it", examples=[0.31])
-    order: int = Field(description="1 = looked at first, by share", examples=[1])
+    share: float = Field(
+        description="share of all attention, in the area around it", examples=[0.31]
+    )
+    rank: int = Field(description="1 = looked at first, by share", examples=[1])
 
 
 class SaliencyBody(Body):
     """The saliency map in a few numbers."""
 
-    focal_points: list[FocalPointBody] = Field(description="by share, at most 5")
-    entropy: float = Field(description="0 all in one place .. 1 even", examples=[0.83])
+    focal_points: list[FocalPointBody] = Field(description="ordered by share, at most 5")
+    entropy: float = Field(
+        description="0 (all attention in one place) .. 1 (even)", examples=[0.83]
+    )
     concentration: float = Field(
         description="share of attention in the most looked-at tenth of the area", examples=[0.47]
     )
     center_of_mass: Point
     thirds_distance: float | None = Field(
-        description="of the first focal point from a crossing of thirds, sides taken as 1",
+        description="first focal point to a crossing of thirds; both sides count as 1",
         examples=[0.12],
     )
-    left_right_balance: float = Field(description="-1 all left .. 1 all right", examples=[-0.08])
+    left_right_balance: float = Field(
+        description="-1 (all left) .. 1 (all right)", examples=[-0.08]
+    )
+
+
+class QualityBody(Body):
+    """Technical quality of the photo where people look."""
+
+    sharpness: float | None = Field(description="0 (blurred) .. 1; null without an edge")
+    sharpness_elsewhere: float | None = Field(description="the same where people do not look")
+    motion_direction: float | None = Field(
+        description="direction of a directed blur, in degrees 0..180; null without one"
+    )
+    motion_strength: float = Field(
+        description="0 (the same blur in all directions) .. 1", examples=[0.1]
+    )
+    clipped_highlights: float = Field(description="share of attention on clipped pixels")
+    clipped_shadows: float = Field(description="share of attention on black pixels")
+    noise: float = Field(description="standard deviation in levels of 255", examples=[1.2])
+    has_content: bool = Field(description="false for one colour or mere noise; then show no score")
+    flaws: str = Field(description="flaws in words; empty if there are none", examples=[""])
+    sentence: str = Field(
+        description="the same as a sentence for people",
+        examples=["Nothing is technically wrong where people look."],
+    )
+
+
+class AttributeBody(Body):
+    """A further attribute that these weights predict: a number on a scale, or a class."""
+
+    value: float | None
+    std: float | None = Field(description="expected error of the value, if it is known")
+    label: str | None = Field(description="the most likely class")
+    probabilities: dict[str, float] | None = Field(
+        description="probabilities of all classes, which sum to 1"
+    )
+
+
+class UncertaintyBody(Body):
+    """How far the prediction can be trusted; unknown values are null."""
+
+    score_error_std: float | None = Field(description="expected error of the score, in points")
+    score_model_std: float | None = Field(
+        description="standard deviation of the score between several networks"
+    )
+    map_disagreement: float | None = Field(
+        description="disagreement of several networks' maps, 0..1"
+    )
 
 
 class ModelName(Body):
-    """Which weights answered."""
+    """The weights that answered."""
 
     name: str = Field(examples=["aesthetic-saliency"])
     version: str = Field(examples=["0.1.0"])
@@ -63,34 +124,64 @@ class Timings(Body):
 
 
 class Computation(Body):
-    """How an answer was made."""
+    """Facts about the computation of an answer."""
 
     model: ModelName
     device: str = Field(examples=["cpu"])
     timings: Timings
 
 
-class PredictionBody(Computation):
-    """What the network says of one photo. A head that the weights lack leaves null."""
+class PhotoBody(Computation):
+    """The photo of an answer, and the version of the JSON."""
 
-    image_size: tuple[int, int] = Field(description="height, width, upright", examples=[[512, 512]])
+    schema_version: int = Field(description="version of this JSON", examples=[2])
+    image: str = Field(description="file name as sent; empty if none was sent", examples=["a.jpg"])
+    width: int = Field(description="pixels of the upright photo", examples=[640])
+    height: int = Field(description="pixels of the upright photo", examples=[480])
+
+
+class CropBody(Body):
+    """A proposed crop of the photo."""
+
+    aspect: str = Field(examples=["16:9"])
+    box: BoxBody
+    kept_attention: float = Field(description="share of attention inside the crop", examples=[0.82])
+    cut_attention: float = Field(
+        description="share of attention close to its edges", examples=[0.05]
+    )
+    score: float | None = Field(description="aesthetic score of the crop, 1..10", examples=[6.4])
+    rank: int = Field(description="1 = best of its aspect ratio", examples=[1])
+    file: str | None = Field(description="always null; `saliency predict` names its file here")
+
+
+class PredictionBody(PhotoBody):
+    """The prediction for one photo. Values of a head that the weights lack are null."""
+
     score: float | None = Field(description="mean aesthetic score, 1..10", examples=[6.1])
-    score_std: float | None = Field(description="how much raters would differ", examples=[2.2])
+    score_std: float | None = Field(
+        description="standard deviation of raters' votes, in points", examples=[2.2]
+    )
+    disagreement: str | None = Field(
+        description="the same in words, compared with other photos",
+        examples=["people disagree", "people agree", "people disagree a lot"],
+    )
     score_distribution: list[float] | None = Field(
-        description="share of the votes 1..10, sums to 1",
+        description="shares of the votes 1..10, which sum to 1",
         examples=[[0.02, 0.04, 0.08, 0.11, 0.14, 0.17, 0.18, 0.14, 0.08, 0.04]],
     )
     saliency: SaliencyBody | None
-    attributes: dict[str, Any] | None = Field(
-        None,
-        description="what else these weights tell: a number, or a class with all probabilities",
-        examples=[None],
+    quality: QualityBody | None
+    attributes: dict[str, AttributeBody]
+    uncertainty: UncertaintyBody | None
+    notes: list[str] = Field(
+        description="faults of the file, which was read in spite of them",
+        examples=[["its JPEG data are damaged, so parts of the picture may be wrong"]],
     )
-    uncertainty: dict[str, float] | None = Field(
-        None, description="how far off the score may be, if these weights say so", examples=[None]
-    )
-    map: str | None = Field(
-        None, description="PNG of the saliency map in base64, peak white; only with `?map=8|16`"
+    overlay: str | None = Field(description="always null; `saliency predict` names its file here")
+    map: str | None = Field(description="always null; `saliency predict` names its file here")
+    crops: list[CropBody] = Field(description="always empty; `POST /v1/crops` proposes crops")
+    map_png: str | None = Field(
+        description="PNG of the saliency map in base64, peak white; only with `?map=8|16`"
     )
 
 
@@ -100,9 +191,11 @@ class ProblemBody(Body):
     type: str = "about:blank"
     title: str = Field(examples=["Unprocessable Content"])
     status: int = Field(examples=[422])
-    code: str = Field(description="for programs", examples=["image_undecodable"])
+    code: str = Field(
+        description="short name of the error, for programs", examples=["image_undecodable"]
+    )
     detail: str = Field(
-        description="for people: what was wrong and what would work",
+        description="text for people: what was wrong and what would work",
         examples=["The image is empty: 0 bytes."],
     )
     request_id: str = Field(examples=["5f1d7a84c2b24d9c9a3c1d0f8f0f5a11"])
@@ -117,54 +210,44 @@ class BatchItem(Body):
 
 
 class BatchBody(Body):
-    """One item an image, in the order sent."""
+    """One item per image, in the order of the request."""
 
     results: list[BatchItem]
 
 
 class RegionBody(Body):
-    """How much of the attention one box gets."""
+    """How much attention one box gets."""
 
-    box: tuple[float, float, float, float] = Field(
-        description="x, y, width, height, cut to the photo", examples=[[100, 50, 200, 120]]
+    name: str = Field(
+        description="name from the request, or the number of the box from 1", examples=["1"]
     )
-    share: float = Field(description="of all attention, 0..1", examples=[0.31])
-    share_per_area: float = Field(description="1 = as much as by chance", examples=[2.4])
-    peak: float = Field(description="relative to the photo's peak, 0..1", examples=[0.9])
+    box: BoxBody = Field(description="the box, cut to the photo")
+    share: float = Field(description="share of all attention, 0..1", examples=[0.31])
+    share_per_area: float = Field(
+        description="share divided by the box's share of the area; 1 = average", examples=[2.4]
+    )
+    peak: float = Field(
+        description="strongest pixel inside, relative to the photo's peak, 0..1", examples=[0.9]
+    )
     peak_at: Point
     rank: int = Field(description="1 = most attention of these boxes", examples=[1])
 
 
-class RegionsBody(Computation):
-    """One region a box, in the order asked."""
+class RegionsBody(PhotoBody):
+    """One region per box, in the order of the request."""
 
-    image_size: tuple[int, int]
     regions: list[RegionBody]
 
 
-class CropBody(Body):
-    """A part of the photo worth keeping."""
-
-    aspect: str = Field(examples=["16:9"])
-    box: tuple[int, int, int, int] = Field(
-        description="x, y, width, height", examples=[[0, 40, 512, 288]]
-    )
-    kept_attention: float = Field(description="share of attention inside", examples=[0.82])
-    cut_attention: float = Field(description="share close to its edges", examples=[0.05])
-    score: float | None = Field(description="aesthetic score of the crop, 1..10", examples=[6.4])
-    rank: int = Field(description="1 = best of its aspect ratio", examples=[1])
-
-
-class CropsBody(Computation):
+class CropsBody(PhotoBody):
     """Crops by aspect ratio, best first; `score` is the whole photo's."""
 
-    image_size: tuple[int, int]
     score: float | None
     crops: list[CropBody]
 
 
 class Limits(Body):
-    """What is refused."""
+    """The largest requests that are accepted."""
 
     max_bytes: int
     max_pixels: int
@@ -173,7 +256,7 @@ class Limits(Body):
 
 
 class ModelBody(Body):
-    """What the service runs on: the card of its weights."""
+    """The description of the service's weights, and its limits."""
 
     name: str
     version: str
@@ -182,6 +265,10 @@ class ModelBody(Body):
     commit: str
     data: list[str]
     metrics: dict[str, dict[str, float]]
+    score_quantiles: list[float] | None = Field(
+        description="scores of everyday photos, the lowest to the highest in even steps; null "
+        "where no reference lies beside the weights"
+    )
     architecture: dict[str, Any]
     preprocessing: dict[str, Any]
     device: str
@@ -190,6 +277,6 @@ class ModelBody(Body):
 
 
 class Status(Body):
-    """How the service is."""
+    """The state of the service."""
 
     status: str = Field(examples=["ok"])

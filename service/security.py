@@ -1,4 +1,4 @@
-"""Who may ask, and how often."""
+"""API keys and rate limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastapi import Request
 from service.problems import Problem
 
 MAX_CLIENTS = 10_000
-"""Clients whose rate is remembered; beyond it the one that was quiet longest is forgotten."""
+"""Number of clients whose rate is kept; if there are more, the longest inactive one is dropped."""
 
 
 def new_key() -> tuple[str, str]:
@@ -25,15 +25,15 @@ def new_key() -> tuple[str, str]:
 
 
 def hash_key(key: str) -> str:
-    """Return what a setting keeps of a key; 256 random bits need no salt and no slow hash."""
+    """Return the hash of a key for the settings; 256 random bits need no salt and no slow hash."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class Gate:
-    """A dependency of every route below `/v1`: the key first, then the rate."""
+    """A dependency of every route below `/v1`: checks the key, then the rate."""
 
     def __init__(self, key_hashes: Sequence[str], rate_per_minute: int) -> None:
-        """Build it; without hashes there is no key, with a rate of 0 no limit."""
+        """Build the gate; without hashes no key is needed, with a rate of 0 there is no limit."""
         self._hashes = tuple(key_hashes)
         self._rate = rate_per_minute
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -56,7 +56,7 @@ class Gate:
         if scheme.lower() == "bearer":
             given = token.strip()
         found = hash_key(given)
-        # Every hash is compared, in constant time: the time taken says nothing about any of them.
+        # Every hash is compared, in constant time, so that the time reveals nothing about them.
         matches = [hmac.compare_digest(found, accepted) for accepted in self._hashes]
         if not any(matches):
             raise Problem(
@@ -83,6 +83,6 @@ class Gate:
             raise Problem(
                 429,
                 "too_many_requests",
-                f"At most {self._rate} requests a minute are answered; try again in {wait_s} s.",
+                f"At most {self._rate} requests per minute are answered; try again in {wait_s} s.",
                 {"Retry-After": str(wait_s)},
             )

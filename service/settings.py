@@ -1,4 +1,4 @@
-"""What an operator can set: environment variables with the prefix `SALIENCY_`."""
+"""The operator's settings: environment variables with the prefix `SALIENCY_`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from saliency.backends import BackendName, Precision
-from saliency.errors import ConfigError
+from saliency.checkpoint import find_weights
+from saliency.errors import ConfigError, find_first_fault
+
+Checkpoint = Annotated[Path, BeforeValidator(find_weights)]
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -23,39 +26,59 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SALIENCY_", extra="ignore", frozen=True)
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
 
-    weights: Path | None = Field(None, description="a checkpoint; the released one if unset")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    weights: Checkpoint | None = Field(
+        None,
+        description="a checkpoint, or released weights: default, or accurate (better maps, slower)",
+    )
+    device: str = Field(
+        "auto", description="auto, cpu, cuda, cuda:N or mps; auto takes a GPU if there is one"
+    )
     backend: BackendName = Field("auto", description="auto, torch, onnx or openvino")
     precision: Precision = Field("auto", description="auto: float16 on a GPU, float32 elsewhere")
     threads: int = Field(
         os.cpu_count() or 1,
         ge=1,
-        description="processor cores to use, for the network and the rest",
+        description="CPU cores to use, for the network and everything else",
     )
 
-    max_bytes: int = Field(32 * 2**20, ge=1, description="of a request's body")
-    max_pixels: int = Field(50_000_000, ge=1, description="height x width of an image")
-    max_images: int = Field(16, ge=1, description="in a batch request")
-    timeout_s: float = Field(30.0, gt=0, description="for a whole request")
+    max_bytes: int = Field(32 * 2**20, ge=1, description="largest body of a request, in bytes")
+    max_pixels: int = Field(50_000_000, ge=1, description="largest image, height x width in pixels")
+    max_images: int = Field(16, ge=1, description="largest number of images in a batch request")
+    timeout_s: float = Field(30.0, gt=0, description="longest time for a whole request, in seconds")
+    keep_alive_s: int = Field(5, ge=1, description="seconds until an idle connection is closed")
 
     batch_size: int = Field(
-        0, ge=0, description="images in a forward pass; 0: 16 on a GPU, on a processor 1"
+        0, ge=0, description="images in a forward pass; 0: 16 on a GPU, 1 on a CPU"
     )
-    batch_window_ms: float = Field(4.0, ge=0, description="longest wait for a batch to fill")
-    queue_length: int = Field(128, ge=1, description="images in the house; beyond it 503")
-    rate_per_minute: int = Field(0, ge=0, description="requests of one key or address; 0: no limit")
+    batch_window_ms: float = Field(
+        4.0, ge=0, description="longest wait for a batch to fill, in milliseconds"
+    )
+    queue_length: int = Field(
+        128,
+        ge=1,
+        description="images accepted at once; further requests get 503, a larger batch 413",
+    )
+    rate_per_minute: int = Field(
+        0, ge=0, description="requests per minute of one key or address; 0: no limit"
+    )
 
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="SHA-256 of each accepted key, separated by commas"
     )
-    auth: Literal["on", "off"] = Field("on", description="off: serve everybody, on any address")
+    auth: Literal["on", "off"] = Field(
+        "on", description="off: serve everybody without a key, on any address"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="origins of other pages that may ask, separated by commas"
+        (), description="origins of other web pages that may send requests, separated by commas"
     )
     log_format: Literal["text", "json"] = "text"
-    shutdown_s: int = Field(30, ge=1, description="for requests in flight when asked to stop")
+    shutdown_s: int = Field(
+        30,
+        ge=1,
+        description="seconds that requests in flight get when the service is asked to stop",
+    )
 
     @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
@@ -80,14 +103,14 @@ class Settings(BaseSettings):
     def _closed_unless_said(self) -> Settings:
         if self.auth == "on" and not self.api_keys and not is_loopback(self.host):
             raise ValueError(
-                f"host {self.host} is open to others, and no key is asked for: set "
+                f"host {self.host} can be reached by others, and no API key is set: set "
                 "SALIENCY_API_KEYS, or SALIENCY_AUTH=off to serve everybody, or host 127.0.0.1"
             )
         return self
 
 
 def load_settings(**given: Any) -> Settings:
-    """Read the environment; `given` values that are not None come before it.
+    """Read the environment; values of `given` that are not None replace it.
 
     Raises:
         ConfigError: A value is wrong, or would leave the service open to others.
@@ -95,10 +118,9 @@ def load_settings(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = "_".join(str(part) for part in first["loc"]).upper()
-        name = f"SALIENCY_{where}: " if where else ""
-        raise ConfigError(f"{name}{first['msg'].removeprefix('Value error, ')}.") from error
+        where, fault = find_first_fault(error.errors(include_input=False))
+        name = f"SALIENCY_{where.replace('.', '_').upper()}: " if where else ""
+        raise ConfigError(f"{name}{fault}.") from error
 
 
 def is_loopback(host: str) -> bool:

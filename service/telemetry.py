@@ -1,4 +1,4 @@
-"""What the service tells its operators: Prometheus metrics and logs with a request id."""
+"""Telemetry for operators: Prometheus metrics, and logs with a request id."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Metrics:
     """The counters of one app, in a registry of their own.
 
     Attributes:
-        registry: What `/metrics` prints.
-        requests: By route template, method and status.
+        registry: The registry that `/metrics` prints.
+        requests: Requests by route template, method and status.
         stages: Seconds by stage: queue, decode, forward, render.
         batch_sizes: Images in each forward pass.
-        images: By outcome: predicted, refused (not decodable or too large), dropped, failed.
-        in_flight: Images admitted and not answered yet.
-        queue: Images decoded that wait for the network.
+        images: Images by outcome: predicted, refused (not decodable or too large), dropped, failed.
+        in_flight: Images that are admitted and not answered yet.
+        queue: Decoded images that wait for the network.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,9 @@ class Metrics:
             "saliency_images", "Images by outcome.", ["outcome"], registry=self.registry
         )
         self.in_flight = Gauge(
-            "saliency_images_in_flight", "Images admitted, unanswered.", registry=self.registry
+            "saliency_images_in_flight",
+            "Images that are admitted and not answered yet.",
+            registry=self.registry,
         )
         self.queue = Gauge(
             "saliency_queue_length", "Images that wait for the network.", registry=self.registry
@@ -85,7 +87,7 @@ class Observe:
         self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and watch it."""
+        """Pass the request on; then log and count it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -106,7 +108,7 @@ class Observe:
             await self.app(scope, receive, watch)
         finally:
             seconds = time.perf_counter() - began
-            # The template, not the path: the client's words would never end. Nor would methods.
+            # The template, not the path: clients could make up any number of paths, and methods.
             route = getattr(scope.get("route"), "path", "(none)")
             method = scope["method"] if scope["method"] in _METHODS else "(other)"
             self.metrics.requests.labels(route, method, str(status)).inc()
@@ -122,7 +124,7 @@ class Observe:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats each record as a JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as JSON."""
@@ -144,7 +146,7 @@ def _escape(control: re.Match[str]) -> str:
 
 
 class _TextFormatter(logging.Formatter):
-    """A line to read; whatever a client put into it stays on that line."""
+    """Formats a record as one line of text; text from a client cannot add lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.request_id = current_request_id() or "-"

@@ -1,4 +1,4 @@
-"""From a request to the bytes of its images, within limits, whatever the client sends."""
+"""Reads the images of a request within limits, whatever the client sends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Request
 from python_multipart.exceptions import MultipartParseError
@@ -17,12 +18,18 @@ from service.problems import Problem
 
 IMAGE_TYPES = tuple(
     f"image/{kind}"
-    for kind in ("jpeg", "png", "webp", "tiff", "bmp", "x-ms-bmp", "gif", "heic", "heif")
+    for kind in (
+        *("jpeg", "png", "webp", "tiff", "bmp", "x-ms-bmp", "gif", "heic", "heif"),
+        *("jpg", "pjpeg", "x-png"),  # names by old clients and browsers
+    )
 )
 RAW_TYPES = (*IMAGE_TYPES, "application/octet-stream")
 MAX_FIELDS = 20
 MAX_FIELD_BYTES = 256 * 1024
 _BOUNDARY = re.compile(rb"[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]")  # RFC 2046, section 5.1.1
+_EXTENDED_NAME = re.compile(
+    rb";\s*filename\*\s*=\s*([\w-]*)'[^']*'([^;\s]*)", re.IGNORECASE
+)  # RFC 8187
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a body holds: images, and text fields beside them, each name with its values."""
+    """The content of a body: images, and the values of text fields by name."""
 
     images: tuple[Upload, ...]
     fields: dict[str, list[str]]
@@ -47,15 +54,15 @@ async def read_form(
     """Read a multipart body, or one that is the image itself.
 
     Args:
-        request: Its body unread.
+        request: The request, with its body unread.
         field: Name of the form field that holds images.
-        max_bytes: Of the whole body.
-        max_images: Images in the field.
+        max_bytes: Largest size of the whole body.
+        max_images: Largest number of images in the field.
         raw: Whether a body may be the image itself.
 
     Raises:
-        Problem: 400 without an image or for a broken form, 413 for too many bytes or images,
-            415 for another content type.
+        Problem: 400 without an image, with two images instead of one, or for a broken form; 413
+            for too many bytes or images; 415 for another content type.
     """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     _check_announced(request, max_bytes)
@@ -132,11 +139,13 @@ async def _read_multipart(
         max_fields=MAX_FIELDS,
         max_part_size=MAX_FIELD_BYTES,
     )
-    # In memory up to the body's own limit: nothing of a client's photo touches the disk.
+    # In memory up to the body's own limit: clients' photos are never written to disk.
     parser.spool_max_size = max_bytes
     try:
         form = await parser.parse()
     except MultiPartException as error:
+        if error.message.startswith("Too many files"):
+            raise _too_many_images(max_images) from error
         if error.message.startswith("Too many"):
             raise Problem(413, "image_too_large", f"{error.message}") from error
         raise Problem(400, "bad_request", f"The form cannot be read: {error.message}") from error
@@ -149,10 +158,10 @@ async def _read_multipart(
 
 
 class _Parser(MultiPartParser):
-    """Starlette's parser; it also notes whether the last boundary came.
+    """Starlette's parser; it also notes whether the last boundary has arrived.
 
     Attributes:
-        complete: Without it the form was cut off, perhaps before its last files.
+        complete: Whether it has; if not, the form was cut off, perhaps before its last files.
     """
 
     complete = False
@@ -160,14 +169,19 @@ class _Parser(MultiPartParser):
     def on_end(self) -> None:
         self.complete = True
 
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        part.content_disposition = _with_plain_name(part.content_disposition or b"")
+        super().on_headers_finished()
+
 
 def _to_plain_header(content_type: str) -> Headers:
-    """Return a Content-Type that names a boundary and no character set: the texts are UTF-8.
+    """Return a Content-Type with its boundary but without a character set: the texts are UTF-8.
 
-    The parser would decode with whatever codec of Python's the client names; one takes seconds.
+    The parser would decode with any Python codec that the client names; one of them takes seconds.
 
     Raises:
-        Problem: There is no boundary as RFC 2046 wants it.
+        Problem: There is no valid boundary (RFC 2046).
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not _BOUNDARY.fullmatch(boundary):
@@ -178,6 +192,35 @@ def _to_plain_header(content_type: str) -> Headers:
             f"Found {content_type[:100]!r}.",
         )
     return Headers({"content-type": f'multipart/form-data; boundary="{boundary.decode()}"'})
+
+
+def _with_plain_name(disposition: bytes) -> bytes:
+    """Return a part's Content-Disposition with a `filename` if it has only a `filename*`.
+
+    RFC 7578 does not allow `filename*` in forms, but clients send it for names beyond ASCII, and
+    the parser would take the photo for a text.
+    """
+    found = _EXTENDED_NAME.search(disposition)
+    if found is None or b"filename" in parse_options_header(disposition)[1]:
+        return disposition
+    codec = "latin-1" if found[1].lower() == b"iso-8859-1" else "utf-8"
+    name = unquote_to_bytes(found[2]).decode(codec, "replace").encode()
+    quoted = name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return disposition + b'; filename="' + quoted + b'"'
+
+
+def _too_many_images(max_images: int) -> Problem:
+    if max_images == 1:
+        return Problem(
+            400,
+            "too_many_images",
+            "The form should have one image; /v1/predict/batch takes several. Found more.",
+        )
+    return Problem(
+        413,
+        "too_many_images",
+        f"The form should have at most {max_images} images. Found more.",
+    )
 
 
 def _too_large(max_bytes: int) -> Problem:

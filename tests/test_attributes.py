@@ -1,8 +1,6 @@
-import math
-
 import pytest
 
-from saliency.attributes import Attribute, AttributeEstimate
+from saliency.attributes import Attribute
 from saliency.errors import ConfigError
 
 VALENCE = Attribute("valence", 1, 7)
@@ -50,11 +48,3 @@ def test_what_makes_no_sense_is_refused(attribute, found):
 
 def test_an_attribute_has_an_output_a_class_or_one():
     assert (KIND.outputs, VALENCE.outputs) == (3, 1)
-
-
-def test_estimates_are_numbers_or_shares_in_json():
-    assert AttributeEstimate("valence", 4.5).to_fields() == 4.5
-    shares = {"animal": 0.75, "scene": 0.25}
-    told = AttributeEstimate("kind", label="animal", probabilities=shares).to_fields()
-    assert told == {"label": "animal", "probabilities": shares}
-    assert math.isclose(sum(shares.values()), 1)

@@ -74,7 +74,7 @@ def test_photos_of_a_group_stay_together():
 
 @pytest.mark.parametrize("count", [0, 1, 29])
 def test_too_few_photos_are_refused(count):
-    with pytest.raises(DatasetError, match=f"30 photos, at least.* Found {count} photos"):
+    with pytest.raises(DatasetError, match=f"at least 30 photos.* Found {count} photos"):
         measure_held_out(SCORES[:count], SCORES[:count], alone(count), 1, 10)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,11 @@ from safetensors.torch import save_file
 
 import saliency.checkpoint
 from saliency.checkpoint import (
+    RELEASES,
     Card,
     Checkpoint,
+    count_parameters,
+    find_weights,
     identify,
     load_checkpoint,
     read_header,
@@ -25,6 +28,7 @@ from saliency.checkpoint import (
 )
 from saliency.errors import CheckpointError
 from saliency.model import Architecture, SaliencyNetwork
+from saliency.model.sharing import SCHEMES
 from saliency.preprocessing import Preprocessing
 
 ARCHITECTURE = Architecture(
@@ -269,6 +273,16 @@ def test_released_weights_are_found_in_a_wheel_and_in_a_checkout(place, tmp_path
     assert released_weights() == tmp_path / place / "aesthetic-saliency.safetensors"
 
 
+def test_released_weights_have_names(tmp_path, monkeypatch):
+    (tmp_path / "weights").mkdir()
+    monkeypatch.setattr("saliency.checkpoint.PACKAGE", tmp_path)
+    for name, file in RELEASES.items():
+        (tmp_path / "weights" / file).touch()
+        assert find_weights(name) == tmp_path / "weights" / file
+    assert find_weights(None) == find_weights("default")
+    assert find_weights("runs/default") == Path("runs/default")
+
+
 def test_absent_released_weights_are_an_error_that_says_where_they_should_be(tmp_path, monkeypatch):
     monkeypatch.setattr(saliency.checkpoint, "PACKAGE", tmp_path / "saliency")
     with pytest.raises(CheckpointError, match=str(tmp_path / "weights")):
@@ -293,3 +307,12 @@ def test_a_checkpoint_is_identified_by_its_bytes_also_after_they_change(path, tm
     assert identify(copy) == to_sha256(path)
     copy.write_bytes(path.read_bytes() + b" ")
     assert identify(copy) == to_sha256(copy) != to_sha256(path)
+
+
+@pytest.mark.parametrize("sharing", list(SCHEMES))
+def test_parameters_are_counted_from_the_file_as_in_the_network(sharing, tmp_path):
+    network = SaliencyNetwork(replace(ARCHITECTURE, sharing=SCHEMES[sharing]()))
+    save_checkpoint(tmp_path / "w.safetensors", Checkpoint(network, PREPROCESSING, CARD))
+    assert count_parameters(tmp_path / "w.safetensors") == sum(
+        parameter.numel() for parameter in network.parameters()
+    )

@@ -31,6 +31,13 @@ def test_without_a_driver_auto_is_found_without_pytorch():
     assert ended.stdout.split() == ["cpu", "cpu", "False"]
 
 
+def test_without_pytorch_auto_is_the_cpu_whatever_driver_there_is(monkeypatch):
+    monkeypatch.setattr("saliency.devices._may_have_gpu", lambda: True)
+    monkeypatch.setattr("saliency.devices.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert find_device("auto") == Device("cpu")
+
+
 @pytest.mark.parametrize("name", ["cpu", "cuda:1", "mps"])
 def test_a_device_is_written_as_it_is_asked_for(name):
     kind, _, index = name.partition(":")

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 import saliency
-from saliency.training.config import WeightingName
+from saliency.weighting import Strategy
 
 MODULES = [
     module.name
@@ -22,7 +22,7 @@ def test_examples_hold(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-@pytest.mark.parametrize("name", get_args(WeightingName))
+@pytest.mark.parametrize("name", [options.name for options in get_args(Strategy)])
 def test_every_weighting_has_an_example(name):
     module = importlib.import_module(f"saliency.weighting.{name}")
     assert doctest.testmod(module).attempted > 0

@@ -1,4 +1,4 @@
-"""Several networks as one: the mean of what they say, and how far they disagree."""
+"""Ensembles: the mean of several predictions, and their disagreement."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def test_two_equal_members_agree_and_say_what_each_says():
     assert together.score == pytest.approx(alone.score, abs=1e-6)
     assert together.score_std == pytest.approx(alone.score_std, abs=1e-6)
     assert together.image_size == alone.image_size
-    assert [e.to_fields() for e in together.attributes] == [e.to_fields() for e in alone.attributes]
+    assert together.attributes == alone.attributes
 
 
 def test_it_says_the_members_mean(members):
@@ -161,7 +161,7 @@ def test_members_that_tell_of_other_things_are_refused(members):
 )
 def test_members_with_other_scales_or_classes_are_refused(members, attributes):
     other = predictor(0, replace(ARCHITECTURE, attributes=attributes))
-    with pytest.raises(ConfigError, match=r"tell of the same things"):
+    with pytest.raises(ConfigError, match=r"predict the same things"):
         Ensemble([members[0], other])
 
 

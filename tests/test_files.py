@@ -1,4 +1,4 @@
-"""A file is the old one or the new one, and nothing lies beside it."""
+"""After a write a file is either old or new, and no temporary file is left."""
 
 import os
 from pathlib import Path

@@ -7,7 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from saliency.losses import attenuated_loss, saliency_loss, squared_emd_loss
+from saliency.losses import (
+    attenuated_loss,
+    order_loss,
+    saliency_loss,
+    squared_emd_loss,
+    vote_divergence,
+)
 from saliency.metrics import cc, kl_div
 from saliency.types import LOWEST_LOG_VARIANCE, TOP_LOG_VARIANCE
 
@@ -123,6 +129,13 @@ def test_squared_emd_by_hand():
     assert loss.item() == pytest.approx(sum((k / 10) ** 2 for k in range(1, 10)) / 10)
 
 
+@pytest.mark.parametrize("loss", [squared_emd_loss, vote_divergence])
+def test_losses_of_logits_in_half_are_computed_in_full(loss):
+    values = torch.linspace(-3, 2, 10)[None].bfloat16()
+    target = values.float().flip(1).softmax(dim=1)
+    assert torch.equal(loss(values, target), loss(values.float(), target))
+
+
 def test_squared_emd_does_not_mind_a_shift_of_the_logits():
     values = torch.randn(3, 10)
     distribution = torch.rand(3, 10).softmax(dim=1)
@@ -186,3 +199,44 @@ def test_where_a_larger_error_is_stated_a_loss_counts_for_less():
     losses = torch.tensor([0.5, 0.5], requires_grad=True)
     attenuated_loss(losses, torch.tensor([-1.0, 2.0])).sum().backward()
     assert losses.grad.tolist() == pytest.approx([math.exp(1) / 2, math.exp(-2) / 2])
+
+
+def order(scores: list[float], kinds: list[int], margins: list[float], photos=None) -> list[float]:
+    """Return the order losses, in squared points."""
+    photo = torch.tensor(photos or [0] * len(scores))
+    loss = order_loss(torch.tensor(scores), photo, torch.tensor(kinds), torch.tensor(margins))
+    return (81 * loss).tolist()
+
+
+def test_a_copy_that_keeps_its_margin_costs_nothing():
+    assert order([6, 4.9], [-1, 0], [0, 1]) == [0, 0]
+
+
+def test_what_is_missing_of_the_margin_is_squared():
+    assert order([6, 5.5], [-1, 0], [0, 1]) == pytest.approx([0, 0.25])
+
+
+def test_a_copy_that_nobody_can_tell_from_the_photo_should_score_the_same():
+    assert order([6, 5.5], [-1, 0], [0, 0]) == pytest.approx([0, 0.25])
+    assert order([6, 6.5], [-1, 0], [0, 0]) == pytest.approx([0, 0.25])
+
+
+def test_copies_of_a_kind_are_compared_with_each_other():
+    # The worse copy should be 2 below the photo (it is) and 1 below the other (it is .5).
+    assert order([6, 4.5, 4], [-1, 0, 0], [0, 1, 2]) == pytest.approx([0, 0, 0.25 / 2])
+
+
+def test_kinds_are_not_compared_with_each_other():
+    assert order([6, 3, 4.9], [-1, 0, 1], [0, 1, 1.1]) == pytest.approx([0, 0, 0])
+
+
+def test_photos_are_not_compared_with_each_other():
+    assert order([3, 2, 6, 5], [-1, 0, -1, 0], [0, 1, 0, 1], [0, 0, 1, 1]) == [0] * 4
+
+
+def test_scores_move_the_photo_up_and_the_copy_down():
+    scores = torch.tensor([5.0, 5.0], requires_grad=True)
+    order_loss(
+        scores, torch.zeros(2), torch.tensor([-1, 0]), torch.tensor([0.0, 1.0])
+    ).sum().backward()
+    assert scores.grad[0] < 0 < scores.grad[1]

@@ -1,5 +1,7 @@
 """Photos reach the network upright, unaliased, and normalised as its encoder expects."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -30,6 +32,33 @@ def stripes(height: int, width: int) -> NDArray[np.uint8]:
 )
 def test_a_portrait_photo_stays_upright(image_size, expected):
     assert PREPROCESSING.network_size(image_size) == expected
+
+
+class TestSeveralSizes:
+    several = replace(PREPROCESSING, further_sizes=((64, 64), (64, 128)))
+
+    def test_all_are_there_upright_too_and_the_main_one_comes_first(self):
+        expected = ((64, 96), (64, 64), (64, 128), (96, 64), (128, 64))
+        assert self.several.sizes == expected
+
+    @pytest.mark.parametrize(
+        ("image_size", "expected"),
+        [
+            ((300, 300), (64, 64)),
+            ((301, 300), (64, 64)),
+            ((300, 301), (64, 64)),
+            ((300, 450), (64, 96)),
+            ((300, 700), (64, 128)),
+            ((400, 300), (96, 64)),
+            ((900, 300), (128, 64)),
+        ],
+    )
+    def test_a_photo_takes_the_size_of_the_nearest_proportions(self, image_size, expected):
+        assert self.several.network_size(image_size) == expected
+
+    def test_each_is_checked(self):
+        with pytest.raises(ConfigError, match=r"\(64, 100\)"):
+            replace(PREPROCESSING, further_sizes=((64, 100),))
 
 
 @pytest.mark.parametrize("image_size", [(300, 400), (400, 300), (1, 500), (500, 1), (1, 1)])

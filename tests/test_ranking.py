@@ -3,10 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from saliency.batch.scoring import ScoredPhoto
 from saliency.calibration import Calibration
-from saliency.ranking import rank_photos
+from saliency.insights import Quality
+from saliency.ranking import choose_best, rank_photos
+from saliency.records import Record
 from saliency.score_reference import ScoreReference
-from saliency.scoring import ScoredPhoto
 
 BITS = np.random.default_rng(0).random(144) < 0.5
 REFERENCE = ScoreReference.measure({"photos": np.linspace(1, 10, 1000)}, "sha")
@@ -15,7 +17,12 @@ REFERENCE = ScoreReference.measure({"photos": np.linspace(1, 10, 1000)}, "sha")
 def photos(*scores):
     """Photos of which the first two are near-duplicates."""
     hashes = [BITS, BITS, ~BITS, np.roll(BITS, 7)]
-    return [ScoredPhoto(Path(f"{i}.jpg"), s, hashes[i]) for i, s in enumerate(scores)]
+    return [scored(f"{i}.jpg", s, hashes[i]) for i, s in enumerate(scores)]
+
+
+def scored(name, score, perceptual_hash, quality=None):
+    record = Record(name, 90, 60, score, 2.5, None, None, quality)
+    return ScoredPhoto(Path(name), record, score, perceptual_hash)
 
 
 def test_the_best_comes_first():
@@ -56,3 +63,43 @@ def test_without_either_nothing_is_made_up():
 
 def test_no_photo_is_no_rank():
     assert rank_photos([], REFERENCE) == []
+
+
+def frame(score, *, sharpness=1.0, highlights=0.0, noise=0.0, has_content=True, flaws=""):
+    quality = Quality(
+        sharpness=sharpness,
+        sharpness_elsewhere=sharpness,
+        motion_direction=None,
+        motion_strength=0.0,
+        clipped_highlights=highlights,
+        clipped_shadows=0.0,
+        noise=noise,
+        has_content=has_content,
+        flaws=flaws,
+    )
+    return scored(f"{score}.jpg", score, BITS, quality)
+
+
+@pytest.mark.parametrize("worse", [{"sharpness": 0.5}, {"highlights": 0.3}, {"noise": 12.0}])
+def test_the_best_of_a_burst_is_technically_sound(worse):
+    burst = [frame(6.0, **worse), frame(5.0)]
+    assert choose_best(burst) == 1
+    assert [photo.best for photo in rank_photos(burst)] == [False, True]
+
+
+def test_among_frames_that_are_equally_sound_the_score_decides():
+    assert choose_best([frame(5.0), frame(5.4), frame(5.2)]) == 1
+
+
+def test_a_soft_photo_is_compared_with_its_like_alone():
+    assert choose_best([frame(6.0, sharpness=0.3), frame(5.0, sharpness=0.3)]) == 0
+
+
+def test_what_is_no_picture_comes_last_without_stars():
+    ranked = rank_photos([frame(9.0, has_content=False), frame(2.0)], REFERENCE)
+    assert [(photo.score, photo.stars) for photo in ranked] == [(2.0, 1), (9.0, None)]
+
+
+def test_a_flaw_costs_stars():
+    [photo] = rank_photos([frame(9.5, flaws="noisy")], REFERENCE)
+    assert (photo.stars, photo.flaws) == (3, "noisy")

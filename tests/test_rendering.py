@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from saliency.rendering import encode_png, to_heatmap, to_overlay, to_saliency_map
+from saliency.rendering import encode_png, is_light, to_heatmap, to_overlay, to_saliency_map
 
 
 def peak_at(row: int, column: int, size: tuple[int, int] = (60, 80)) -> NDArray[np.float32]:
@@ -73,6 +73,40 @@ def test_the_photo_shows_through_the_peak():
     stripes[:, ::2] = 255
     light = lightness(to_overlay(stripes, np.ones((60, 80), np.float32)))
     assert abs(light[30, 30] - light[30, 31]) > 10
+
+
+def page_with_text() -> NDArray[np.uint8]:
+    page = np.full((60, 80, 3), 255, np.uint8)
+    page[::6, 10:70] = 0
+    return page
+
+
+def test_a_light_picture_keeps_its_light_ground():
+    assert (to_overlay(page_with_text(), peak_at(20, 30))[58, :20] == 255).all()
+
+
+def test_a_light_picture_is_coloured_where_people_look():
+    red, _, blue = to_overlay(page_with_text(), peak_at(20, 30))[20, 30].astype(int)
+    assert red > blue + 60
+
+
+@pytest.mark.parametrize(("share", "light"), [(0.3, False), (0.4, True)])
+def test_a_picture_is_light_by_how_much_of_it_is_nearly_white(share, light):
+    picture = np.full((10, 10, 3), 90, np.uint8)
+    picture[: round(10 * share)] = 240
+    assert is_light(picture) is light
+
+
+def test_a_legend_adds_a_line_below_the_same_overlay():
+    plain, legend = (to_overlay(photo(300, 400), peak_at(20, 30), legend=on) for on in (0, 1))
+    np.testing.assert_array_equal(legend[:300], plain)
+    assert legend[300:].std() > 10
+
+
+@pytest.mark.parametrize("width", [1, 50, 5000])
+def test_a_legend_fits_below_any_width(width):
+    overlay = to_overlay(photo(40, width), peak_at(20, 30), max_side_px=None, legend=True)
+    assert overlay.shape[1] == width
 
 
 def test_an_overlay_does_not_change_the_photo():

@@ -1,4 +1,4 @@
-"""Stars are written where nothing is, and nothing that is there is touched."""
+"""Stars are written only where no rating exists, and no existing file is changed."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -6,7 +6,7 @@ import pillow_heif
 import pytest
 from PIL import Image, PngImagePlugin
 
-from saliency.sidecars import sidecar_of, write_rating
+from saliency.sidecars import SidecarFolders, sidecar_of, write_rating
 
 RATED = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
 xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
@@ -58,7 +58,9 @@ def test_another_rating_does_not_replace_the_first(photo):
     assert read_stars(sidecar_of(photo)) == "3"
 
 
-@pytest.mark.parametrize("name", ["my photo.jpg.xmp", "my photo.xmp"])
+@pytest.mark.parametrize(
+    "name", ["my photo.jpg.xmp", "my photo.xmp", "my photo.JPG.XMP", "my photo.XMP", "MY PHOTO.Xmp"]
+)
 def test_a_sidecar_of_either_name_is_kept(photo, name):
     present = photo.with_name(name)
     present.write_text("edits of an evening")
@@ -103,3 +105,10 @@ def test_a_photo_that_is_gone_is_the_systems_error(photo):
     photo.rename(photo.with_name("gone.jpg"))
     with pytest.raises(OSError, match=r"my photo\.jpg"):
         write_rating(photo, 4)
+
+
+def test_folders_are_listed_once_for_many_photos(photo, monkeypatch):
+    folders = SidecarFolders()
+    assert write_rating(photo, 3, folders) is None
+    monkeypatch.setattr(type(photo), "iterdir", None)
+    assert write_rating(photo, 4, folders) == f"{sidecar_of(photo)} exists"

@@ -1,4 +1,6 @@
-"""Each task learns from the images that have its label, and nothing knows that there are two."""
+"""Each task learns from the images that have its label; the number of tasks is free."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,9 +10,11 @@ from saliency.losses import saliency_loss, squared_emd_loss
 from saliency.tasks import (
     AestheticTask,
     Likelihood,
+    OrderTask,
     SaliencyTask,
     Task,
     count_labels,
+    mean_floors,
     mean_task_losses,
 )
 from saliency.types import SCORE_BINS, Batch, Output
@@ -33,6 +37,9 @@ class Brightness:
         assert output.score_logits is not None
         return (output.score_logits[:, 0] - batch.images.mean(dim=(1, 2, 3))).square()
 
+    def floors(self, batch: Batch) -> Tensor:
+        return torch.zeros(len(batch.images))
+
 
 def labelled(has_saliency: list[bool], has_rating: list[bool]) -> Batch:
     """Return a batch whose rows without a label hold zeros, as collation makes them."""
@@ -49,6 +56,9 @@ def labelled(has_saliency: list[bool], has_rating: list[bool]) -> Batch:
         score_distribution=votes / votes.sum(dim=1, keepdim=True) * rated[:, None],
         has_rating=rated,
         attributes=torch.zeros(count, 0),
+        photo=torch.arange(count),
+        distortion=torch.full((count,), -1),
+        margin=torch.zeros(count),
     )
 
 
@@ -170,3 +180,74 @@ def test_a_third_task_joins_without_a_change_elsewhere():
     assert present == [True, False, True]
     assert weighting.started.tolist() == present
     assert output.score_logits.grad.any(dim=0).tolist() == [True] + [False] * (SCORE_BINS - 1)
+
+
+def test_spoilt_copies_are_what_order_is_learned_from():
+    batch = replace(
+        labelled([True, False, False], [False] * 3),
+        photo=torch.tensor([0, 0, 0]),
+        distortion=torch.tensor([-1, 0, 0]),
+        margin=torch.tensor([0.0, 1.0, 2.0]),
+    )
+    task, output = OrderTask(), predicted(3)
+    assert task.present(batch).tolist() == [False, True, True]
+    losses = task.losses(output, batch)
+    assert losses[0] == 0
+    losses.sum().backward()
+    assert output.score_logits.grad.abs().sum(dim=1).bool().all()  # the photo's score moves, too
+    assert output.log_density.grad is None
+
+
+def test_order_needs_an_aesthetic_head():
+    with pytest.raises(ValueError, match="should hold score_logits"):
+        OrderTask().losses(Output(None, None), labelled([True], [True]))
+
+
+def test_divergence_and_floor_of_a_density_are_the_cross_entropy_of_a_fixation():
+    batch, output = labelled([True, True], [False, False]), predicted(2)
+    kl = torch.xlogy(batch.density, batch.density) - batch.density * output.log_density
+    cross_entropy = -(batch.density * output.log_density).sum(dim=(1, 2))
+    floors = SaliencyTask().floors(batch)
+    torch.testing.assert_close(kl.sum(dim=(1, 2)) + floors, cross_entropy)
+
+
+@pytest.mark.parametrize("loss", ["emd", "likelihood"])
+def test_loss_and_floor_of_votes_are_the_mean_loss_of_single_votes(loss):
+    batch, output = labelled([False], [True]), predicted(1)
+    task = AestheticTask(loss)
+    single = [
+        task.losses(output, replace(batch, score_distribution=vote[None]))
+        for vote in torch.eye(SCORE_BINS)
+    ]
+    votes = batch.score_distribution[0]
+    expected = sum(share * loss_of_vote for share, loss_of_vote in zip(votes, single, strict=True))
+    torch.testing.assert_close(task.losses(output, batch) + task.floors(batch), expected)
+
+
+def test_people_who_agree_leave_no_floor():
+    batch = labelled([True], [True])
+    agreed = replace(
+        batch,
+        density=torch.zeros_like(batch.density).index_fill(2, torch.tensor([3]), 0),
+        score_distribution=torch.eye(SCORE_BINS)[4:5],
+    )
+    agreed.density[0, 2, 3] = 1
+    for task in (SaliencyTask(), AestheticTask(), AestheticTask("likelihood")):
+        assert task.floors(agreed).item() == 0
+
+
+def test_mean_floors_of_parts_add_up_to_that_of_the_whole():
+    whole = labelled([True, False, True], [False, True, True])
+    parts = [labelled([True], [True]), labelled([True, True], [False, False])]
+    counts = count_labels(TASKS, [whole]).tolist()
+    saliency, aesthetics = mean_floors(TASKS, [whole], counts)
+    torch.testing.assert_close(saliency, SaliencyTask().floors(whole)[[0, 2]].mean())
+    torch.testing.assert_close(aesthetics, AestheticTask().floors(whole)[[1, 2]].mean())
+    sums = [mean_floors(TASKS, [part], [3, 1]) for part in parts]
+    together = mean_floors(TASKS, parts, [3, 1])
+    torch.testing.assert_close(sums[0][0] + sums[1][0], together[0])
+
+
+def test_the_likelihood_form_is_a_classification():
+    assert AestheticTask("likelihood").likelihood == "classification"
+    assert AestheticTask().likelihood == "regression"

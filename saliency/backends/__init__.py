@@ -1,4 +1,4 @@
-"""What computes the network: PyTorch, or ONNX Runtime or OpenVINO on what `saliency export` wrote.
+"""Backends that compute the network: PyTorch, or ONNX Runtime or OpenVINO on exported networks.
 
 Each module but this one, `base` and `graphs` needs its own package; nothing is imported before it
 is chosen, because PyTorch alone takes seconds.
@@ -15,14 +15,15 @@ from saliency.backends.graphs import Graphs, find_graphs
 from saliency.checkpoint import load_checkpoint, read_header
 from saliency.devices import Device
 from saliency.errors import BackendError
+from saliency.extras import require_extra
 
 __all__ = ["Backend", "BackendName", "NetworkOutput", "Precision", "open_backend"]
 
 BackendName = Literal["auto", "torch", "onnx", "openvino"]
-"""`auto` is the fastest that is installed and goes with the checkpoint and the device."""
+"""`auto` is the fastest that is installed and fits the checkpoint and the device."""
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
-"""What the backends for exported networks need."""
+"""The package that each backend for exported networks needs."""
 
 
 def open_backend(
@@ -36,17 +37,17 @@ def open_backend(
     """Load the network of a checkpoint into a backend.
 
     Args:
-        name: Which.
+        name: Name of the backend.
         weights: The checkpoint.
-        device: Only PyTorch computes elsewhere than on the CPU.
-        precision: Of the convolutions.
+        device: Where to compute; only PyTorch computes elsewhere than on the CPU.
+        precision: Number format of the convolutions.
         threads: On the CPU: how many threads will call `infer` at once, each computing on one
             core; None: one call at a time, on all cores. PyTorch's setting is the whole process's.
-        dropout_samples: How often to read the scores anew with features dropped; PyTorch alone can.
+        dropout_samples: How often to compute the scores with dropout; only PyTorch can.
 
     Raises:
-        BackendError: It is unknown, not installed, or does not go with the rest.
-        ConfigError: Features should be dropped, and the network was trained without dropout.
+        BackendError: The backend is unknown, not installed, or does not fit the other arguments.
+        ConfigError: `dropout_samples` is given, but the network was trained without dropout.
         CheckpointError: The checkpoint is missing, damaged or foreign.
     """
     if name not in ("auto", "torch", *PACKAGES):
@@ -61,10 +62,15 @@ def open_backend(
     graphs = None
     if name != "torch" and device.type == "cpu":
         graphs = find_graphs(weights, read_header(weights).preprocessing)
+    wanted = "The backend torch"
     if name == "auto":
         name = _choose(graphs, precision)
+        wanted = f"Computing {weights} in {precision}"
+        if graphs is None:
+            wanted = f"{weights}, which has no exported network beside it,"
     if name == "torch":
-        return _open_torch(weights, device, precision, threads, dropout_samples)
+        with require_extra(wanted, "torch", BackendError):
+            return _open_torch(weights, device, precision, threads, dropout_samples)
     if device.type != "cpu":
         raise BackendError(
             f"`backend` should be torch to compute on {device}. Found {name}, which is for the CPU."

@@ -1,4 +1,4 @@
-"""What every backend does: prepared photos in, the network's two outputs out."""
+"""The interface of all backends: prepared photos in, the network's outputs out."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from saliency.errors import BackendError
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
-"""Of the convolutions; `auto` is float16 on CUDA and float32 elsewhere."""
+"""Number format of the convolutions; `auto` is float16 on CUDA and float32 elsewhere."""
 
 
 class NetworkOutput(NamedTuple):
-    """What the network says of a batch; a head that it lacks leaves None.
+    """The network's outputs for a batch; None for a head that it does not have.
 
     Attributes:
         log_density: (B, h', w') float32, natural logarithm of a density, at the network's input
-            size or coarser. Each may lack a constant: exp need not sum to 1.
+            size or coarser. Up to a constant for each image: exp need not sum to 1.
         score_logits: (B, K) float32; softmax gives the score distribution.
-        attributes: One (B,) or (B, classes) float32 an attribute, as `Output.attributes`.
+        attributes: (B,) or (B, classes) float32 for each attribute, as `Output.attributes`.
         score_log_variance: (B,) float32, as `Output.score_log_variance`.
         attribute_log_variances: As `Output.attribute_log_variances`.
-        sampled_score_logits: (B, S, K) float32, of S samples of dropout.
+        sampled_score_logits: (B, S, K) float32, from S samples of dropout.
     """
 
     log_density: NDArray[np.float32] | None
@@ -34,7 +34,7 @@ class NetworkOutput(NamedTuple):
     sampled_score_logits: NDArray[np.float32] | None = None
 
     def row(self, index: int) -> NetworkOutput:
-        """Return what it says of one image of the batch, as a batch of one."""
+        """Return the outputs for one image of the batch, as a batch of one."""
 
         def cut(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
             return None if values is None else values[index : index + 1]
@@ -50,13 +50,13 @@ class NetworkOutput(NamedTuple):
 
 
 class Backend(Protocol):
-    """Computes the network.
+    """A backend that computes the network.
 
     Attributes:
         name: `torch`, `onnx` or `openvino`.
-        precision: What the convolutions are computed in, never `auto`.
-        is_concurrent: Whether threads that call at once, on a core each, get more done than calls
-            one after the other.
+        precision: Number format of the convolutions, never `auto`.
+        is_concurrent: Whether several threads that call at once, each on one core, are faster than
+            calls one after the other.
     """
 
     name: str
@@ -78,10 +78,10 @@ def refuse_precision(backend: str, precision: Precision, *known: Precision) -> N
     """Check that `backend` can compute in `precision`.
 
     Raises:
-        BackendError: It cannot.
+        BackendError: The backend cannot.
     """
     if precision not in known:
         raise BackendError(
-            f"`precision` should be {' or '.join(known)} with the backend {backend}. "
+            f"`precision` should be {' or '.join(known)} for the backend {backend}. "
             f"Found {precision}."
         )

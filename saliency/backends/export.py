@@ -1,4 +1,4 @@
-"""From a checkpoint to ONNX files that need neither PyTorch nor timm."""
+"""Export a checkpoint to ONNX files, which need neither PyTorch nor timm."""
 
 from __future__ import annotations
 
@@ -17,58 +17,66 @@ from torch import Tensor, nn
 
 from saliency.backends.graphs import (
     ATTRIBUTE,
+    CHECKPOINT,
     INPUT,
     LOG_DENSITY,
     LOG_VARIANCE,
     SCORE_LOG_VARIANCE,
     SCORE_LOGITS,
+    WEIGHTS_FILE,
     name_graphs,
 )
+from saliency.backends.outside_weights import move_weights_out
 from saliency.backends.rearrange import rearrange
 from saliency.checkpoint import FORMAT, load_checkpoint, read_header, to_sha256
 from saliency.files import write_atomically
 from saliency.model import SaliencyNetwork
 
 HALF_FROM = 2048
-"""Values from which on a constant is stored as float16. The shallow layers' weights are fewer, and
-what is lost there is lost for all layers."""
+"""Least number of values of a constant that is stored as float16. The weights of shallow layers are
+fewer, and precision that is lost there is lost for all layers."""
 
 
 def export_graphs(weights: Path) -> list[Path]:
-    """Write the network of a checkpoint beside it as ONNX, for landscape and portrait photos.
+    """Write the network of a checkpoint beside it as ONNX, a graph for each input size.
 
     Input `images` (1, 3, h, w) float32, normalised; outputs `log_density` (1, h / s, w / s), s
     being the decoder's stride, `score_logits` (1, K) and `attribute_NAME`, where the network has
     these heads; where it states errors also `score_log_variance` and
     `log_variance_attribute_NAME`, (1,) each. The metadata tell the checkpoint's SHA-256, how to
-    prepare photos, and the card.
+    prepare photos, and the card. The graphs read the weights that they have in common from one
+    file, `name_data` or the checkpoint itself, which has to stay beside them.
 
     Returns:
-        The files.
+        The graphs.
 
     Raises:
         CheckpointError: The checkpoint is missing, damaged or foreign.
-        OSError: They cannot be written.
+        OSError: The files cannot be written.
     """
     network = load_checkpoint(weights).network
     header = read_header(weights)
     metadata = {
         "format": FORMAT,
-        "checkpoint_sha256": to_sha256(weights),
-        "preprocessing": json.dumps(asdict(header.preprocessing)),
         "card": json.dumps(asdict(header.card)),
+        "preprocessing": json.dumps(asdict(header.preprocessing)),
+        CHECKPOINT: to_sha256(weights),  # behind the card, which may be long: see `find_graphs`
     }
-    graphs = name_graphs(weights, header.preprocessing)
-    for size, path in graphs.items():
-        model = _to_onnx(network, size)
+    paths = name_graphs(weights, header.preprocessing)
+    models = [_to_onnx(network, size) for size in paths]
+    for model in models:
         _store_in_half(model.graph)
-        _describe(model, metadata)
+    for path in paths.values():  # what they read is about to change
+        path.unlink(missing_ok=True)
+    outside = move_weights_out([model.graph for model in models], weights)
+    for path, model in zip(paths.values(), models, strict=True):
+        _describe(model, metadata | ({WEIGHTS_FILE: outside} if outside else {}))
         write_atomically(path, model.SerializeToString())
-    return list(graphs.values())
+    return list(paths.values())
 
 
 class _Outputs(nn.Module):
-    """The network with the outputs that photos need, for one image in the neutral setting."""
+    """The network with the outputs that predicting needs, for one image in the neutral setting."""
 
     def __init__(self, network: SaliencyNetwork) -> None:
         super().__init__()
@@ -113,7 +121,7 @@ def _name_errors(network: SaliencyNetwork) -> list[str]:
 def _store_in_half(graph: onnx.GraphProto) -> None:
     """Store large constants as float16 and widen them when the network is loaded.
 
-    A checkpoint's weights are float16 too; these have batch normalisation multiplied in.
+    A checkpoint's weights are float16 too; exported ones include batch normalisation.
     """
     widened = []
     for constant in list(graph.initializer):
@@ -133,7 +141,7 @@ def _store_in_half(graph: onnx.GraphProto) -> None:
 
 
 def _describe(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
-    """Replace the exporter's notes, which name folders of this machine, by `metadata`."""
+    """Replace the exporter's notes, which name local folders, by `metadata`."""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
     del model.graph.value_info[:]
@@ -145,7 +153,7 @@ def _describe(model: onnx.ModelProto, metadata: Mapping[str, str]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's advice to its own developers from the user."""
+    """Hide the exporter's messages for its own developers."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -25,16 +25,16 @@ class OnnxBackend:
     def __init__(
         self, graphs: Graphs, precision: Precision = "auto", threads: int | None = None
     ) -> None:
-        """Prepare to load the networks, each when the first photo of its size comes.
+        """Prepare to load each network when the first photo of its size is computed.
 
         Args:
-            graphs: From `find_graphs`.
+            graphs: Files from `find_graphs`.
             precision: `auto` and `float32` are the same.
             threads: How many threads will call `infer` at once, each computing on one core; None:
                 one call at a time, on all cores.
 
         Raises:
-            BackendError: Another precision is asked for.
+            BackendError: Another precision is requested.
         """
         refuse_precision(self.name, precision, "auto", "float32")
         self.precision: Precision = "float32"
@@ -52,14 +52,16 @@ class OnnxBackend:
         return to_network_output(outputs)
 
     def _session(self, size: tuple[int, int], on_all_cores: bool) -> onnxruntime.InferenceSession:
-        """Return the network for photos of a size, loaded when it is first asked for."""
+        """Return the network for photos of a size, loaded at the first call."""
         on_all_cores = on_all_cores and not self._shares_cores
         with self._loading:
             if (size, on_all_cores) not in self._sessions:
                 options = onnxruntime.SessionOptions()
-                options.log_severity_level = 3  # errors: unused constants are no news
-                options.intra_op_num_threads = 0 if on_all_cores else 1  # 1: the caller's own
+                options.log_severity_level = 3  # errors only: unused constants do not matter
+                options.intra_op_num_threads = (
+                    0 if on_all_cores else 1
+                )  # 1: only the caller's thread
                 self._sessions[size, on_all_cores] = onnxruntime.InferenceSession(
-                    self._graphs[size], options, providers=["CPUExecutionProvider"]
+                    self._graphs.current(size), options, providers=["CPUExecutionProvider"]
                 )
             return self._sessions[size, on_all_cores]

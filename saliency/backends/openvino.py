@@ -19,30 +19,30 @@ from saliency.backends.graphs import Graphs, to_network_output
 class OpenVinoBackend:
     """Exported networks in OpenVINO.
 
-    Photos are computed one after the other, each on all cores, whoever calls: a CPU gains nothing
+    Photos are computed one after the other, each on all cores: a CPU gains nothing
     from batches, and the numbers do not depend on the neighbours.
 
     Note:
         OpenVINO's streams, meant for concurrent calls, are not used: with version 2026.4 every
-        map was wrong in 4 of 15 runs with two streams, and another run did not end.
+        map was wrong in 4 of 15 runs with two streams, and another run never ended.
 
         In bfloat16 the layers before the shallowest feature that a head reads stay in float32.
-        They are a quarter of the work and cause most of the scores' error: what they round in a
-        plain area they round alike everywhere in it, so that it does not average out.
+        They are a quarter of the work and cause most of the scores' error: in a plain area they
+        round every value in the same way, so that the errors do not average out.
     """
 
     name = "openvino"
     is_concurrent = False
 
     def __init__(self, graphs: Graphs, precision: Precision = "auto") -> None:
-        """Prepare to load the networks, each when the first photo of its size comes.
+        """Prepare to load each network when the first photo of its size is computed.
 
         Args:
-            graphs: From `find_graphs`.
+            graphs: Files from `find_graphs`.
             precision: `auto` is float32; bfloat16 is faster where the processor computes in it.
 
         Raises:
-            BackendError: Another precision is asked for.
+            BackendError: Another precision is requested.
         """
         refuse_precision(self.name, precision, "auto", "float32", "bfloat16")
         self.precision: Precision = "float32" if precision == "auto" else precision
@@ -68,7 +68,7 @@ class OpenVinoBackend:
     def _load(self, size: tuple[int, int]) -> list[openvino.InferRequest]:
         """Return the parts of the network, each of which reads what the one before it writes."""
         if size not in self._networks:
-            model = self._core.read_model(self._graphs[size])
+            model = self._core.read_model(self._graphs.current(size))
             parts = [(model, "f32")]
             if self.precision == "bfloat16":
                 parts = list(zip(split(model), ("f32", "bf16"), strict=True))
@@ -82,22 +82,22 @@ class OpenVinoBackend:
         options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": precision,
-            # Threads that are bound to a core wait for whatever else runs there.
+            # Threads that are bound to a core wait for other programs that run there.
             "ENABLE_CPU_PINNING": False,
         }
         return self._core.compile_model(model, "CPU", options).create_infer_request()
 
 
 def split(model: openvino.Model) -> tuple[openvino.Model, openvino.Model]:
-    """Cut a network in two behind the last tensor that all that follows depends on alone.
+    """Cut a network in two after the last tensor on which alone everything later depends.
 
     In an encoder with several heads that is the shallowest feature that a head reads.
 
     Args:
-        model: It becomes the second part.
+        model: The network; it is changed into the second part.
 
     Returns:
-        The network up to that tensor, and the rest of it, whose input the tensor is.
+        The network up to that tensor, and the rest, whose input is that tensor.
     """
     cut = _find_cut(model)
     images, results = model.get_parameters(), model.get_results()
@@ -110,8 +110,8 @@ def split(model: openvino.Model) -> tuple[openvino.Model, openvino.Model]:
 def _find_cut(model: openvino.Model) -> Any:
     operations = model.get_ordered_ops()
     position = {operation.get_name(): i for i, operation in enumerate(operations)}
-    computed: set[str] = set()  # what depends on the photo
-    read_until = 0  # where the last of it is read
+    computed: set[str] = set()  # tensors that depend on the photo
+    read_until = 0  # number of the operation that reads the last of them
     cut = None
     for i, operation in enumerate(operations):
         sources = {value.get_node().get_name() for value in operation.input_values()}
@@ -121,7 +121,7 @@ def _find_cut(model: openvino.Model) -> Any:
         if read_until <= i and operation.get_output_size() == 1:
             cut = operation.output(0)
         for reader in _readers(operation):
-            if reader.get_type_name() == "Result":  # the caller reads it, behind everything
+            if reader.get_type_name() == "Result":  # an output is read after everything else
                 read_until = len(operations)
             else:
                 read_until = max(read_until, position[reader.get_name()])

@@ -1,9 +1,9 @@
-"""The decoder in steps that ONNX Runtime computes faster, for the same numbers.
+"""The decoder rearranged into steps that ONNX Runtime computes faster, with the same results.
 
-ONNX Runtime keeps what it convolves in blocks of channels. Convolutions, sums of maps,
-rectification and doubling by bilinear interpolation stay in them, and a sum and a rectification
-behind a convolution cost nothing; normalisation and products with a vector leave them, and each
-way in or out copies the map.
+ONNX Runtime stores the maps that it convolves in blocks of channels. Convolutions, sums of maps,
+rectification and doubling by bilinear interpolation keep this layout, and a sum and a rectification
+after a convolution cost nothing. Normalisation and products with a vector need another layout, and
+each change of layout copies the map.
 """
 
 from __future__ import annotations
@@ -89,5 +89,5 @@ def _replace_norms(module: nn.Module) -> None:
 
 
 def _scale(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Scale and shift each channel of (B, C, h, w) by a convolution, which stays in the blocks."""
+    """Scale and shift each channel of (B, C, h, w) by a convolution, which keeps the layout."""
     return F.conv2d(x, weight[:, None, None, None], bias, groups=len(weight))

@@ -11,14 +11,14 @@ from saliency.model import SaliencyNetwork
 from saliency.types import Output
 
 DROPOUT_SEED = 0
-"""The features that are dropped are the same for every photo and in every process."""
+"""Seed of dropout: the same features are dropped for every photo and in every process."""
 
 
 class TorchBackend:
     """A network in PyTorch; the only backend that computes on a GPU.
 
     Attributes:
-        network: In evaluation mode, on the device.
+        network: The network in evaluation mode, on the device.
     """
 
     name = "torch"
@@ -35,14 +35,14 @@ class TorchBackend:
         """Move `network` to `device`.
 
         Args:
-            network: It is changed in place.
+            network: The network; it is changed in place.
             device: Where to compute.
-            precision: Of the convolutions.
+            precision: Number format of the convolutions.
             is_concurrent: Whether PyTorch was told to compute each call on one core.
-            dropout_samples: How often to read the scores anew with features dropped.
+            dropout_samples: How often to compute the scores with dropout.
 
         Raises:
-            ConfigError: They should be dropped, and the network was trained without dropout.
+            ConfigError: `dropout_samples` is given, but the network was trained without dropout.
         """
         self.is_concurrent = is_concurrent
         self._device = device
@@ -57,11 +57,11 @@ class TorchBackend:
 
     @torch.inference_mode()
     def infer(self, inputs: NDArray[np.float32], *, on_all_cores: bool = True) -> NetworkOutput:
-        """Return the outputs at the network's input size; PyTorch's threads are set elsewhere."""
+        """Return the outputs at the network's input size, on PyTorch's own threads."""
         images = torch.from_numpy(inputs)  # (B, 3, h, w)
         on_cuda = self._device.type == "cuda"
         if on_cuda:
-            images = images.pin_memory()  # so that the copy need not be waited for
+            images = images.pin_memory()  # so that the copy runs in the background
         images = images.to(self._device, memory_format=torch.channels_last, non_blocking=on_cuda)
         dtype = getattr(torch, self.precision)
         with torch.autocast(self._device.type, dtype, enabled=dtype != torch.float32):
@@ -74,7 +74,7 @@ class TorchBackend:
 
 
 def to_arrays(output: Output) -> NetworkOutput:
-    """Return what the network says of a batch in NumPy's float32."""
+    """Return the network's outputs for a batch as float32 arrays."""
     return NetworkOutput(
         _to_numpy(output.log_density),
         _to_numpy(output.score_logits),

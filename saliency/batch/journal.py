@@ -1,6 +1,6 @@
-"""What became of each photo: lines appended as it happens, from which all else is made.
+"""The journal of an output folder: a line for each outcome, from which all tables are made.
 
-A run that is killed loses at most the line it was writing, and goes on behind the others.
+A run that is killed loses at most the line it was writing; the next run continues after the others.
 """
 
 from __future__ import annotations
@@ -11,29 +11,30 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from saliency.errors import SaliencyError
+from saliency.errors import RecordError, SaliencyError
 from saliency.locks import hold_folder
+from saliency.records import Record
 
 JOURNAL_NAME = ".saliency-journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of one photo: a record, or the reason why there is none.
+    """The outcome of one photo: a record, or the reason why there is none.
 
     Attributes:
-        name: Of its results, relative to the output folder, without suffix.
+        name: Name of its results, relative to the output folder, without suffix.
         image: The photo, as it was named.
-        real_path: The photo, absolute, behind links.
-        sha256: Of its bytes; None where they could not be read.
+        real_path: Absolute path of the photo, with links resolved.
+        sha256: SHA-256 of its bytes; None where they could not be read.
         made_by: Fingerprint of weights and options, see `to_fingerprint`.
-        record: The line of `predictions.jsonl`.
-        error: The reason, one sentence.
+        record: Its record: the line of `predictions.jsonl`.
+        error: The reason, in one sentence.
     """
 
     name: str
@@ -41,26 +42,47 @@ class Entry:
     real_path: str
     sha256: str | None
     made_by: str
-    record: dict[str, object] | None = None
+    record: Record | None = None
     error: str | None = None
+
+    def to_line(self) -> str:
+        """Return the entry as a line of the journal, without the newline."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain["record"] = None if self.record is None else self.record.to_json()
+        return json.dumps(plain)
+
+    @classmethod
+    def from_line(cls, line: str | bytes) -> Entry:
+        """Read a line of a journal; a record of another version becomes an error that says so."""
+        plain = json.loads(line)
+        if plain["record"] is not None:
+            try:
+                plain["record"] = Record.from_json(plain["record"])
+            except RecordError:
+                plain["record"] = None
+                plain["error"] = (
+                    f"{plain['image']} was predicted by another version of aesthetic-saliency; "
+                    "`saliency predict` makes it anew."
+                )
+        return cls(**plain)
 
 
 def to_fingerprint(**made_with: object) -> str:
-    """Return a short name of everything that decides a result but for the photo."""
+    """Return a short hash of everything besides the photo that decides a result."""
     text = json.dumps(made_with, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Journal:
-    """The last word on each photo of an output folder, which is this run's until it is closed.
+    """The latest entry of each photo of an output folder; it locks the folder until it is closed.
 
-    In memory is only where each entry begins: some hundred bytes a photo. Reading is safe in
-    several threads; only one appends.
+    Only the position of each entry is kept in memory: a few hundred bytes per photo. Several
+    threads may read at a time; only one may append.
 
     Args:
         out_dir: The output folder; it is made if it is missing.
-        made_by: Fingerprint of this run, which its entries bear.
-        resume: Go on behind what is there; False starts an empty journal.
+        made_by: Fingerprint of this run, for its entries.
+        resume: Whether to keep the entries that exist; False starts an empty journal.
 
     Raises:
         BusyError: Another run writes into the folder.
@@ -96,16 +118,16 @@ class Journal:
         self._opened.close()
 
     def append(self, entry: Entry) -> None:
-        """Write what became of a photo; from now on this is the last word on its name.
+        """Write the outcome of a photo; it replaces earlier entries of the same name.
 
-        What the last word says already is not repeated.
+        An entry that equals the latest one is not written again.
 
         Raises:
-            OSError: The disk is full; the journal is as it was before.
+            OSError: The disk is full; the journal is unchanged.
         """
         if entry == self.find(entry.name):
             return
-        line = json.dumps(asdict(entry)).encode() + b"\n"
+        line = entry.to_line().encode() + b"\n"
         with self._lock:
             start = self._file.seek(0, os.SEEK_END)
             written = 0
@@ -118,24 +140,24 @@ class Journal:
             self._places[entry.name] = start
 
     def find(self, name: str) -> Entry | None:
-        """Return the last word on the photo whose results have `name`."""
+        """Return the latest entry of the photo whose results have `name`."""
         with self._lock:
             place = self._places.get(name)
             return None if place is None else _read_entry(self._reader, place)
 
     def find_done(self, name: str, sha256: str | None) -> Entry | None:
-        """Return the entry of a photo of this content if all that this run would make is there."""
+        """Return the entry of a photo of this content if all results that this run wants exist."""
         entry = self.find(name)
         if entry is None or entry.record is None or entry.sha256 != sha256:
             return None
-        there = all((self.out_dir / file).is_file() for file in list_files(entry.record))
+        there = all((self.out_dir / file).is_file() for file in entry.record.files)
         return entry if entry.made_by == self.made_by and there else None
 
     def entries(self, names: Iterable[str] | None = None) -> Iterator[Entry]:
-        """Yield this run's and equal runs' last words: same weights, same options.
+        """Yield the latest entries of runs with this run's weights and options.
 
         Args:
-            names: Whose, in this order; None: of every photo, in the order of their first entries.
+            names: Names of the photos, in this order; None: all, in the order of first entries.
         """
         for name in list(self._places) if names is None else names:
             entry = self.find(name)
@@ -143,24 +165,42 @@ class Journal:
                 yield entry
 
     def owners(self) -> dict[str, str]:
-        """Return name -> real path of the photo that has it."""
+        """Return a map from names of results to the real paths of their photos."""
         entries = map(self.find, list(self._places))
         return {entry.name: entry.real_path for entry in entries if entry is not None}
 
 
-def read_entries(out_dir: Path) -> Iterator[Entry]:
-    """Yield the last word on every photo of an output folder, for reports.
+def read_entries(out_dir: str | os.PathLike[str]) -> Iterator[Entry]:
+    """Yield the latest entry of every photo of an output folder, for reports.
 
-    Works while a run is going on. Of several runs with other weights or options into one folder
-    each photo has its latest entry; `made_by` tells them apart.
+    Works while a run is going on. If several runs with other weights or options wrote into the
+    folder, each photo has its latest entry; `made_by` tells the runs apart.
 
     Example:
-        >>> for entry in read_entries(Path("results")):  # doctest: +SKIP
-        ...     print(entry.image, entry.record["score"] if entry.record else entry.error)
+        >>> for entry in read_entries("results"):  # doctest: +SKIP
+        ...     print(entry.image, entry.record.score if entry.record else entry.error)
 
     Raises:
         SaliencyError: The folder holds no journal, or a damaged one.
     """
+    return map(Entry.from_line, _read_lines(Path(out_dir)))
+
+
+def list_pictures(out_dir: Path) -> Iterator[str]:
+    """Yield the overlays, maps and crops that a journal of any version names.
+
+    Raises:
+        SaliencyError: The folder holds no journal, or a damaged one.
+    """
+    for line in _read_lines(out_dir):
+        record = json.loads(line)["record"] or {}
+        crops = record.get("crops") or ()
+        named = [record.get("overlay"), record.get("map"), *(crop["file"] for crop in crops)]
+        yield from (file for file in named if file is not None)
+
+
+def _read_lines(out_dir: Path) -> Iterator[bytes]:
+    """Yield the last line of every photo."""
     path = out_dir / JOURNAL_NAME
     if not path.is_file():
         raise SaliencyError(
@@ -169,16 +209,8 @@ def read_entries(out_dir: Path) -> Iterator[Entry]:
     with path.open("rb") as file:
         places, _ = _index(file)
         for place in places.values():
-            yield _read_entry(file, place)
-
-
-def list_files(record: dict[str, object]) -> list[str]:
-    """Return the pictures that a record names, relative to the output folder."""
-    crops = record.get("crops")
-    named = [record.get("overlay"), record.get("map")]
-    if isinstance(crops, list):
-        named += [crop["file"] for crop in crops]
-    return [file for file in named if isinstance(file, str)]
+            file.seek(place)
+            yield file.readline()
 
 
 def _index(lines: BinaryIO) -> tuple[dict[str, int], int]:
@@ -201,4 +233,4 @@ def _index(lines: BinaryIO) -> tuple[dict[str, int], int]:
 
 def _read_entry(file: BinaryIO, place: int) -> Entry:
     file.seek(place)
-    return Entry(**json.loads(file.readline()))
+    return Entry.from_line(file.readline())

@@ -1,4 +1,4 @@
-"""Which results belong to which photo: names that mirror the folders and keep apart."""
+"""Names for the results of photos: they mirror the folders, and no two photos share one."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from itertools import chain, count
 from pathlib import Path
 
 from saliency.batch.find import Found, find_files
+from saliency.batch.passed_over import PassedOver
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A file to predict and the name of what is made of it.
+    """A file to predict and the name of its results.
 
-    Plain strings: a folder may have a million of them.
+    The fields are plain strings, since a folder may have a million photos.
 
     Attributes:
         file: The photo, as it was named.
-        name: Where its results go, relative to the output folder, without suffix.
-        real_path: The file behind links, absolute.
+        name: Name of its results, relative to the output folder, without suffix.
+        real_path: Absolute path of the file, with links resolved.
     """
 
     file: str
@@ -36,32 +37,36 @@ class Photo:
 
     @property
     def stem(self) -> Path:
-        """Where its results go, relative to the output folder, without suffix."""
+        """Path of its results, relative to the output folder, without suffix."""
         return Path(self.name)
 
 
-def find_photos(sources: Sequence[str]) -> list[Photo]:
-    """List the photos that files, folders, globs and `-` name, each once.
+def find_photos(sources: Sequence[str], passed_over: PassedOver | None = None) -> list[Photo]:
+    """List the photos that sources name, each once.
+
+    Args:
+        sources: Files, folders, globs and `-`, as the user typed them.
+        passed_over: Counts the files and folders that are ignored.
 
     Raises:
         SaliencyError: A source names nothing.
     """
-    return name_photos(find_files(sources))
+    return name_photos(find_files(sources, passed_over=passed_over))
 
 
 def name_photos(found: Iterable[Found], owners: Mapping[str, str] | None = None) -> list[Photo]:
-    """Give every file a name of its own for its results; a file named twice comes once.
+    """Give the results of every file a name of their own; a file that is named twice comes once.
 
-    Photos that differ in their suffix alone get it in the name, then a number. A name that an
-    earlier run gave stays with its photo; that of a photo which is gone goes to one of the same
-    file name, so a folder that has moved keeps its results.
+    Photos that differ only in their suffix get the suffix in the name, and if that is taken, a
+    number. A photo keeps the name that an earlier run gave it. The name of a photo that is gone
+    goes to a photo of the same file name, so that a folder which has moved keeps its results.
 
     Args:
         found: Files and their places.
-        owners: Name -> real path of the photo that has it, from earlier runs.
+        owners: Names of earlier runs, and the real path of the photo that has each.
     """
     files: dict[str, Found] = {}
-    to_real_folder = lru_cache(maxsize=64)(os.path.realpath)  # asked once a folder, not a file
+    to_real_folder = lru_cache(maxsize=64)(os.path.realpath)  # once per folder, not per file
     for one in found:
         files.setdefault(_to_real_path(one.path, to_real_folder), one)
     holders = {_fold(name): path for name, path in (owners or {}).items()}
@@ -102,14 +107,14 @@ def _number(name: str) -> Iterator[str]:
 
 
 def _fold(name: str) -> str:
-    """Return what is equal for names that some file systems cannot tell apart."""
+    """Return a key that is equal for names that some file systems cannot tell apart."""
     return name.casefold()
 
 
 def _to_real_path(path: str, to_real_folder: Callable[[str], str]) -> str:
     folder, name = os.path.split(path)
     real_path = os.path.join(to_real_folder(folder), name)  # noqa: PTH118
-    # Only a link needs the slow way; so does a name like "..".
+    # Only links and names such as ".." need the slow way.
     if name in ("", os.curdir, os.pardir) or os.path.islink(real_path):  # noqa: PTH114
         return os.path.realpath(path)
     return real_path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.batch.crops import encode_crop, find_crops, name_crop
+from saliency.batch.marks import mark
 from saliency.batch.naming import Photo
-from saliency.batch.records import crop_to_fields
-from saliency.batch.writing import replacing
+from saliency.files import replacing
+from saliency.images import OwnColours
 from saliency.insights import AspectRatio
 from saliency.predictor import Predictor
+from saliency.records import CropRecord, Record
 from saliency.rendering import OVERLAY_SIDE_PX, encode_png, to_overlay, to_saliency_map
 from saliency.types import Prediction
 
@@ -30,11 +32,12 @@ class Pictures:
     """Which pictures are made of each photo.
 
     Attributes:
-        overlay: Attention glowing on the photo.
+        overlay: Format of the overlay, which shows attention as a glow on the photo.
         overlay_side_px: Longer side of an overlay; a smaller photo keeps its size.
         map: `png16`, `png8`: the peak is 65535 or 255. `npy`: float32, >= 0, sums to 1.
-        map_side_px: Longer side of a map; None, or a smaller photo: the photo's size.
-        crops: One crop of each of these shapes, with the photo's own pixels.
+        map_side_px: Longer side of a map; a smaller photo keeps its size, and so do all with None.
+        crops: Aspect ratios; the best crop of each is cut from the photo at full resolution.
+        legend: Whether an overlay has a line below it that says what its colours mean.
     """
 
     overlay: OverlayKind = "png"
@@ -42,12 +45,11 @@ class Pictures:
     map: MapKind = "png16"
     map_side_px: int | None = None
     crops: tuple[AspectRatio, ...] = ()
+    legend: bool = False
 
     @property
-    def needs_side_px(self) -> int | None:
-        """Longer side of the photo that the pictures are made from; None: the photo's own."""
-        if self.crops:
-            return None
+    def needs_side_px(self) -> int:
+        """Longer side, in pixels, of the smallest copy of the photo that the overlay needs."""
         return 0 if self.overlay == "none" else self.overlay_side_px
 
 
@@ -55,51 +57,56 @@ def write_pictures(
     predictor: Predictor,
     photo: Photo,
     image: NDArray[np.uint8],
+    own: OwnColours | None,
     prediction: Prediction,
+    record: Record,
     pictures: Pictures,
     out_dir: Path,
-) -> dict[str, object]:
-    """Write what was asked for.
+) -> Record:
+    """Write the pictures of a photo.
 
     Args:
         predictor: Scores the crops.
-        photo: Its name is that of the files.
-        image: (H', W', 3) uint8 RGB: the photo, at least as large as `pictures` needs it.
-        prediction: Of the photo; without a density there are no pictures.
-        pictures: What to write.
-        out_dir: Where.
+        photo: The photo, whose `name` the files get.
+        image: (H', W', 3) uint8 RGB: the photo, at least as large as `pictures` needs it; the whole
+            photo for crops.
+        own: The photo in its own colours, for crops; None without crops.
+        prediction: The photo's prediction; without a density there are no pictures.
+        record: The photo's record.
+        pictures: Which pictures to write.
+        out_dir: Folder of the results.
 
     Returns:
-        The fields `overlay`, `map` and `crops` of the record, as far as they were asked for: files
-        relative to `out_dir`.
+        The record with the files' names, relative to `out_dir`.
 
     Raises:
-        OSError: They cannot be written.
-        InsightError: Crops were asked of a network without a saliency head.
+        OSError: The pictures cannot be written.
+        InsightError: Crops need a saliency head, and the network has none.
     """
-    fields: dict[str, object] = {}
+    overlay = saliency_map = None
     density = prediction.density_within(pictures.overlay_side_px)
     if density is not None and pictures.overlay != "none":
-        fields["overlay"] = file = f"{photo.name}.overlay.{pictures.overlay}"
-        overlay = to_overlay(image, density, max_side_px=pictures.overlay_side_px)
+        overlay = f"{photo.name}.overlay.{pictures.overlay}"
+        picture = to_overlay(
+            image, density, max_side_px=pictures.overlay_side_px, legend=pictures.legend
+        )
         encode = encode_png if pictures.overlay == "png" else _encode_jpeg
-        with replacing(out_dir / file) as path:
-            path.write_bytes(encode(overlay))
+        with replacing(out_dir / overlay) as path:
+            path.write_bytes(mark(encode(picture)))
     density = prediction.density_within(pictures.map_side_px)
     if density is not None and pictures.map != "none":
-        fields["map"] = file = f"{photo.name}.map.{pictures.map[:3]}"
-        with replacing(out_dir / file) as path:
+        saliency_map = f"{photo.name}.map.{pictures.map[:3]}"
+        with replacing(out_dir / saliency_map) as path:
             _write_map(path, density, pictures.map)
-    if pictures.crops:
-        crops = []
+    crops = []
+    if own is not None:
         for best in find_crops(predictor, image, prediction, pictures.crops):
             file = name_crop(photo.name, photo.path, best)
-            data = encode_crop(image[best.box.pixels], photo.path, Path(file).suffix)
+            data = encode_crop(own, best.box, Path(file).suffix)
             with replacing(out_dir / file) as path:
                 path.write_bytes(data)
-            crops.append(crop_to_fields(best, file))
-        fields["crops"] = crops
-    return fields
+            crops.append(CropRecord.of(best, file))
+    return replace(record, overlay=overlay, map=saliency_map, crops=tuple(crops))
 
 
 def _write_map(path: Path, density: NDArray[np.float32], kind: MapKind) -> None:
@@ -107,9 +114,9 @@ def _write_map(path: Path, density: NDArray[np.float32], kind: MapKind) -> None:
         with path.open("wb") as file:
             np.save(file, density)
     elif kind == "png16":
-        path.write_bytes(encode_png(to_saliency_map(density, bits=16)))
+        path.write_bytes(mark(encode_png(to_saliency_map(density, bits=16))))
     else:
-        path.write_bytes(encode_png(to_saliency_map(density)))
+        path.write_bytes(mark(encode_png(to_saliency_map(density))))
 
 
 def _encode_jpeg(image: NDArray[np.uint8]) -> bytes:

@@ -1,4 +1,4 @@
-"""Photos through the network and onto the disk, several at once, in order."""
+"""Predicts photos and writes their results, several photos at once, in order."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from saliency.backends import NetworkOutput
 from saliency.batch.journal import Entry, Journal
 from saliency.batch.naming import Photo
 from saliency.batch.pictures import Pictures, write_pictures
-from saliency.batch.records import to_fields
 from saliency.batch.writing import ODD_NAME, to_output_error
 from saliency.checkpoint import to_sha256
 from saliency.errors import ImageError, SaliencyError
-from saliency.images import DEFAULT_LIMITS
+from saliency.images import DEFAULT_LIMITS, OwnColours
 from saliency.predictor import Predictor, PreparedImage, to_prediction
+from saliency.records import Record, to_record
 
 GROUPS_AHEAD = 4
 """Groups in flight for each worker: enough that one slow photo does not stop the others."""
@@ -26,12 +26,13 @@ GROUPS_AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one photo.
+    """The outcome of one photo.
 
     Attributes:
         photo: The photo.
-        entry: With its record, or the reason why there is none.
-        resumed: Whether an earlier run had done it.
+        entry: Its entry, with the record or the reason why there is none.
+        resumed: Whether an earlier run had done it; a worker's entry then lacks the record, which
+            `settle` takes from the journal.
     """
 
     photo: Photo
@@ -51,34 +52,34 @@ def predict_files(
 ) -> Iterator[Outcome]:
     """Predict photos, write their pictures, and note each in the journal.
 
-    A worker takes a group of photos from file to result; workers overlap, since decoding, the
-    network, drawing and compressing release the interpreter. At most `workers` x `batch_size`
-    photos are decoded at a time, however many there are. What the journal has for the same
-    content, weights and options is not made again. A photo that fails, for whatever reason of its
-    own, does not stop the others.
+    A worker takes a group of photos from file to result; workers run in parallel, since decoding,
+    the network, drawing and compressing release Python's global lock. At most `workers` x
+    `batch_size` photos are decoded at a time, however many there are. Photos that the journal has
+    with the same content, weights and options are not predicted again. A photo that fails for a
+    reason of its own does not stop the others.
 
     Args:
-        predictor: Computes.
-        photos: Taken as they are needed.
-        journal: Of the output folder.
-        pictures: What to write of each photo.
+        predictor: The predictor that all workers use.
+        photos: The photos, taken as they are needed.
+        journal: The journal of the output folder.
+        pictures: Which pictures to write of each photo.
         batch_size: Photos that go through the network together. With 1 a photo's results do not
-            depend on the others by a bit.
-        workers: Threads.
-        is_stopping: Once it says True, no photo is begun and those in work are finished.
+            depend on the other photos, not by a bit.
+        workers: Number of threads.
+        is_stopping: Once it returns True, no photo is begun and those in work are finished.
 
     Yields:
-        One outcome a photo, in order, after its files are written and its entry is in the journal.
+        One outcome per photo, in order, after its files are written and its entry is in the
+        journal.
 
     Raises:
-        SaliencyError: The results cannot be written; what was done before is in the journal.
+        SaliencyError: The results cannot be written; photos that were done are in the journal.
     """
 
-    def find_done(photo: Photo, sha256: str | None) -> Outcome | None:
-        done = journal.find_done(photo.name, sha256)
-        return None if done is None else to_resumed(photo, done)
+    def is_done(photo: Photo, sha256: str | None) -> bool:
+        return journal.find_done(photo.name, sha256) is not None
 
-    job = Job(predictor, pictures, journal.out_dir, journal.made_by, find_done)
+    job = Job(predictor, pictures, journal.out_dir, journal.made_by, is_done)
     waiting: deque[Future[list[Outcome]]] = deque()
     failure: OSError | None = None
 
@@ -96,11 +97,10 @@ def predict_files(
             for future in submit_groups(pool):
                 if failure or is_stopping():
                     for later in (future, *waiting):
-                        later.cancel()  # has no effect on what a worker has begun
+                        later.cancel()  # has no effect on a group that a worker has begun
                 try:
                     for outcome in future.result():
-                        journal.append(outcome.entry)
-                        yield outcome
+                        yield settle(outcome, journal)
                 except CancelledError:
                     continue
                 except OSError as error:
@@ -112,11 +112,19 @@ def predict_files(
         raise to_output_error(journal.out_dir, failure) from failure
 
 
-def to_resumed(photo: Photo, done: Entry) -> Outcome:
-    """Return the outcome of a photo that an earlier run has done."""
-    record = {**(done.record or {}), "image": photo.file}  # it may have moved
-    moved = replace(done, image=photo.file, real_path=photo.real_path, record=record)
-    return Outcome(photo, moved, resumed=True)
+def settle(outcome: Outcome, journal: Journal) -> Outcome:
+    """Note a worker's outcome in the journal; a resumed one gets its record from there first.
+
+    Raises:
+        OSError: The journal cannot be written.
+    """
+    photo, entry = outcome.photo, outcome.entry
+    done = journal.find(photo.name) if outcome.resumed else None
+    if done is not None and done.record is not None:
+        record = replace(done.record, image=photo.file)  # it may have moved
+        outcome = replace(outcome, entry=replace(entry, record=record))
+    journal.append(outcome.entry)
+    return outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,28 +135,29 @@ class _Decoded:
     photo: Photo
     sha256: str | None
     prepared: PreparedImage
+    own: OwnColours | None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker does with a group of photos, on whatever machine; it writes no journal.
+    """The work of a worker on a group of photos, on any machine; it does not write the journal.
 
     Attributes:
-        predictor: Computes.
-        pictures: What to write of each photo.
-        out_dir: Where.
+        predictor: The predictor.
+        pictures: Which pictures to write of each photo.
+        out_dir: Folder of the results.
         made_by: The run's fingerprint, for its entries.
-        find_done: Returns the outcome of a photo, of this SHA-256, that needs no work.
+        is_done: Returns whether a photo of this SHA-256 was done before.
     """
 
     predictor: Predictor
     pictures: Pictures
     out_dir: Path
     made_by: str
-    find_done: Callable[[Photo, str | None], Outcome | None]
+    is_done: Callable[[Photo, str | None], bool]
 
     def predict_group(self, photos: Sequence[Photo]) -> list[Outcome]:
-        """Return an outcome a photo, in order.
+        """Return one outcome per photo, in order.
 
         Raises:
             OSError: The results cannot be written.
@@ -168,15 +177,19 @@ class Job:
         return [outcomes[index] for index in range(len(photos))]
 
     def _start(self, index: int, photo: Photo) -> _Decoded | Outcome:
-        """Decode a photo, unless it is done or cannot be read."""
+        """Decode a photo; return its outcome at once if it is done or cannot be read."""
         sha256 = None
         try:
             sha256 = _hash_content(photo.path)
-            if (done := self.find_done(photo, sha256)) is not None:
-                return done
-            picture_side_px = self.pictures.needs_side_px
-            prepared = self.predictor.prepare(photo.path, picture_side_px=picture_side_px)
-            return _Decoded(index, photo, sha256, prepared)
+            if self.is_done(photo, sha256):
+                return Outcome(photo, self._to_entry(photo, sha256), resumed=True)
+            own = None
+            if self.pictures.crops:
+                prepared, own = self.predictor.prepare_whole(photo.path)
+            else:
+                picture_side_px = self.pictures.needs_side_px
+                prepared = self.predictor.prepare(photo.path, picture_side_px=picture_side_px)
+            return _Decoded(index, photo, sha256, prepared, own)
         except ImageError as error:
             return self.fail(photo, sha256, str(error))
         except OSError as error:
@@ -185,15 +198,18 @@ class Job:
             return self._fail_oddly(photo, sha256, error)
 
     def _finish(self, one: _Decoded, output: NetworkOutput, row: int) -> Outcome:
-        """Write what the network says of a photo."""
+        """Write the results of a photo from the network's output."""
         try:
-            prediction = to_prediction(output, row, one.prepared.size, self.predictor.attributes)
-            record = {"image": one.photo.file, **to_fields(prediction)}
-            record |= write_pictures(
+            prediction = to_prediction(
+                output, row, one.prepared.size, self.predictor.attributes, one.prepared.notes
+            )
+            record = write_pictures(
                 self.predictor,
                 one.photo,
                 one.prepared.image,
+                one.own,
                 prediction,
+                to_record(one.photo.file, prediction, one.prepared.measured),
                 self.pictures,
                 self.out_dir,
             )
@@ -213,7 +229,7 @@ class Job:
         return Outcome(photo, self._to_entry(photo, sha256, error=reason))
 
     def _fail_oddly(self, photo: Photo, sha256: str | None, error: Exception) -> Outcome:
-        """Name a failure that nobody foresaw: one odd photo must not end a run of hours."""
+        """Report an unexpected error as the photo's: one odd photo must not end a long run."""
         reason = " ".join(str(error).split())
         return self.fail(
             photo, sha256, f"{photo.file} cannot be predicted: {type(error).__name__}: {reason}"
@@ -224,7 +240,7 @@ class Job:
         photo: Photo,
         sha256: str | None,
         *,
-        record: dict[str, object] | None = None,
+        record: Record | None = None,
         error: str | None = None,
     ) -> Entry:
         return Entry(
@@ -239,7 +255,7 @@ class Job:
 
 
 def _split_by_size(decoded: Sequence[_Decoded]) -> list[list[_Decoded]]:
-    """Return the batches that can go through the network: each of one network size."""
+    """Return batches for the network: the photos of each have one network size."""
     by_size: dict[tuple[int, int], list[_Decoded]] = {}
     for one in decoded:
         by_size.setdefault(one.prepared.network_size, []).append(one)
@@ -247,12 +263,12 @@ def _split_by_size(decoded: Sequence[_Decoded]) -> list[list[_Decoded]]:
 
 
 def _hash_content(path: Path) -> str | None:
-    """Return the file's SHA-256, or None for what `read_image` refuses anyway.
+    """Return the file's SHA-256, or None for a file that `read_image` will refuse.
 
-    Before decoding: if the file changes in between, the next run sees other content.
+    It is computed before decoding, so that the next run notices a file that changes in between.
     """
     if path.is_dir():
-        next(path.iterdir(), None)  # comes here because it could not be listed: this says why
+        next(path.iterdir(), None)  # the search could not list the folder: this raises the reason
     if not path.is_file() or path.stat().st_size > DEFAULT_LIMITS.max_bytes:
         return None  # a pipe or device may never end
     return to_sha256(path)

@@ -1,8 +1,8 @@
-"""Photos through Ray Data: workers on one machine or many, the journal with the driver alone.
+"""Prediction with Ray Data: workers on one machine or many; only the driver writes the journal.
 
-A worker is an actor with a Predictor. It gets tasks of a few photos, does with them what a local
-worker does (`pipeline.Job`), and sends back what belongs into the journal. Photos and results do
-not travel: every worker sees both folders, by the same paths, on a shared file system.
+A worker is an actor with a Predictor. It gets tasks of a few photos, treats them as a local worker
+does (`pipeline.Job`), and sends back their entries for the journal. Photos and results are not
+sent: every worker sees both folders, by the same paths, on a shared file system.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What Ray would send home about its use, it may send once the user says so.
+# Ray reports its use to its makers; here it does so only if the user asks for it.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-# Or each start prints a warning that concerns other programs than this one.
+# Without this, each start prints a warning that does not concern this program.
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 import ray
@@ -33,27 +33,28 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from saliency import __version__
 from saliency.backends import BackendName
+from saliency.batch.engine import Computing, LocalEngine
 from saliency.batch.journal import JOURNAL_NAME, Entry, Journal
 from saliency.batch.naming import Photo
 from saliency.batch.pictures import Pictures
-from saliency.batch.pipeline import Job, Outcome, to_resumed
+from saliency.batch.pipeline import Job, Outcome, settle
 from saliency.batch.writing import to_output_error
-from saliency.checkpoint import identify, released_weights
+from saliency.checkpoint import find_weights, identify
 from saliency.devices import count_cores
 from saliency.errors import ConfigError, DeviceError, SaliencyError
 from saliency.predictor import Predictor
 
 PHOTOS_A_TASK = 8
-"""Enough that sending a task costs little, few enough that a killed driver loses little."""
+"""Photos per task: enough that sending costs little, few enough that a crash loses little."""
 
 ATTEMPTS = 2
-"""How often a photo is tried by itself after a worker has died with it and others."""
+"""How often a photo is tried alone after a worker has died while it was in work with others."""
 
 CONNECT_S = 10.0
-"""How long the head of a cluster may take to say that it is there."""
+"""How long the head of a cluster may take to accept a connection, in seconds."""
 
 OBJECT_STORE_BYTES = 200 * 2**20
-"""Of a Ray that is started here: only names of photos and records go through it."""
+"""Object store of a Ray that is started here; only names of photos and records go through it."""
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def run_ray(address: str | None = None) -> Iterator[None]:
     """Connect to a Ray cluster, or start a Ray on this machine that ends with the context.
 
     Args:
-        address: `auto` on a machine of the cluster, or HOST:PORT; None starts one here.
+        address: `auto` on a machine of the cluster, or HOST:PORT; None starts Ray on this machine.
 
     Raises:
         ConfigError: There is no cluster at `address`.
@@ -103,10 +104,8 @@ class RayEngine:
     """Workers on a running Ray.
 
     Attributes:
-        device: What kind of device a worker computes on.
-        backend: The name of what computes there.
-        precision: Of the convolutions.
-        workers: How many actors.
+        computing: Device, backend and precision of a worker.
+        workers: Number of actors.
     """
 
     def __init__(
@@ -118,30 +117,31 @@ class RayEngine:
         workers: int | None = None,
         batch_size: int | None = None,
     ) -> None:
-        """Ask one worker what it computes with; the others have to be like it.
+        """Ask one worker for its device and backend; all others must have the same.
 
         Args:
             weights: As for `Predictor.load`.
             device: As for `Predictor.load`; `auto` takes the cluster's GPUs if it has some.
             backend: As for `Predictor.load`.
-            workers: Actors; None: one a GPU with its share of the cores, or else one a core.
-            batch_size: Photos that go through the network together; None: as fits the device.
+            workers: Number of actors; None: one per GPU, which shares the cores, or without GPUs
+                one per core.
+            batch_size: Photos that go through the network together; None: chosen for the device.
 
         Raises:
             DeviceError: GPUs are wanted and the cluster has none.
-            SaliencyError: Whatever keeps a worker from loading the weights.
+            SaliencyError: A worker cannot load the weights.
         """
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         cores = max(1, int(resources.get("CPU", 1)))
         gpus = int(resources.get("GPU", 0)) if device == "auto" or device.startswith("cuda") else 0
         if device.startswith("cuda") and not gpus:
-            raise DeviceError(f"`device` {device} should be in the cluster. Found no GPU there.")
+            raise DeviceError(f"`device` {device} needs a cluster with GPUs. Found none there.")
         if device == "auto":
             device = "cuda" if gpus else "cpu"
         self.workers = workers or gpus or cores
         self._setup = _Setup(
             weights=None if weights is None else str(weights.resolve()),
-            weights_sha256=identify(weights or released_weights()),
+            weights_sha256=identify(find_weights(weights)),
             version=__version__,
             device=device,
             backend=backend,
@@ -152,19 +152,18 @@ class RayEngine:
         needs = {"num_cpus": self._setup.threads, "num_gpus": self._num_gpus}
         asked = ray.remote(_describe).options(**needs).remote(self._setup)
         try:
-            found = ray.get(asked)
+            found: tuple[Computing, int] = ray.get(asked)
         except RayTaskError as error:
             if isinstance(error.cause, SaliencyError):
                 raise error.cause from None
             raise
-        self.device: str = found["device"]
-        self.backend: str = found["backend"]
-        self.precision: str = found["precision"]
-        self._batch_size: int = batch_size or found["batch_size"]
+        self.computing, usual_batch_size = found
+        self._batch_size: int = batch_size or usual_batch_size
 
     def describe(self) -> str:
-        """Return where and with what it computes, for people."""
-        return f"device: {self.device}, backend: {self.backend}, workers on Ray: {self.workers}"
+        """Return device, backend and number of workers as text for people."""
+        device, backend, _ = self.computing
+        return f"device: {device}, backend: {backend}, workers on Ray: {self.workers}"
 
     def predict_files(
         self,
@@ -174,33 +173,36 @@ class RayEngine:
         *,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> Iterator[Outcome]:
-        """Do what `pipeline.predict_files` does; outcomes come as they are done.
+        """Do what `pipeline.predict_files` does; outcomes come in the order in which they end.
 
-        The list of photos is sent at once, some hundred bytes a photo. A worker that dies is
-        started again, and its photos are tried again one by one; with whichever a worker dies
-        `ATTEMPTS` times more, has failed.
+        The list of photos is sent at once, a few hundred bytes per photo. A worker that dies is
+        started again, and its photos are tried again one by one. A photo with which a worker dies
+        `ATTEMPTS` more times has failed.
 
         Args:
-            photos: All of them.
-            journal: Of the output folder; only this process writes it.
-            pictures: What to write of each photo.
-            is_stopping: Once it says True, no task is begun and those in work are finished.
+            photos: All photos.
+            journal: The journal of the output folder; only this process writes it.
+            pictures: Which pictures to write of each photo.
+            is_stopping: Once it returns True, no task is begun and those in work are finished.
 
         Yields:
-            One outcome a photo, after its files are written and its entry is in the journal.
+            One outcome per photo, after its files are written and its entry is in the journal.
 
         Raises:
-            SaliencyError: The results cannot be written, a worker does not see the folders or is
-                not like the others, or the cluster is gone; what was done before is in the journal.
+            SaliencyError: The results cannot be written, a worker does not see the folders or has
+                another version or other weights, or the cluster is gone; photos that were done
+                are in the journal.
         """
         size = max(PHOTOS_A_TASK, 2 * self._batch_size * self._setup.threads)
         tasks = [photos[first : first + size] for first in range(0, len(photos), size)]
         rows = [
             {"task": number, "photos": _to_json(task, journal)} for number, task in enumerate(tasks)
         ]
-        # Beside this process: they are of no use without each other.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        desk: Any = ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=here).remote()
+        # On this process's machine: neither is of use without the other.
+        this_node = NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        desk: Any = ray.remote(_Desk).options(num_cpus=0, scheduling_strategy=this_node).remote()
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             _Worker,  # type: ignore[arg-type]  # a class, of which every actor makes its own
             fn_constructor_kwargs={
@@ -216,7 +218,7 @@ class RayEngine:
             num_gpus=self._num_gpus,
         )
         failure: SaliencyError | None = None
-        begun: int | None = None  # tasks that will be answered, once no more are begun
+        begun: int | None = None  # number of tasks that were begun; known once no more are
         answered = 0
         answers = iter(results.iter_rows())
         try:
@@ -226,10 +228,9 @@ class RayEngine:
                 if isinstance(answer, str):
                     failure = failure or SaliencyError(answer)
                 elif answer is not None:
-                    for photo, entry in zip(tasks[row["task"]], answer, strict=True):
-                        outcome = _to_outcome(photo, entry, journal)
-                        journal.append(outcome.entry)
-                        yield outcome
+                    for photo, (resumed, line) in zip(tasks[row["task"]], answer, strict=True):
+                        outcome = Outcome(photo, Entry.from_line(line), resumed)
+                        yield settle(outcome, journal)
                 if begun is None and (failure or is_stopping()):
                     begun = ray.get(desk.stop.remote())
         except OSError as error:
@@ -237,8 +238,8 @@ class RayEngine:
         except RayError as error:
             reason = " ".join(str(error).split())
             raise SaliencyError(
-                f"Ray should have finished the photos. Found: {reason} What is done is kept; the "
-                "same command goes on behind it."
+                f"Ray should have finished the photos. Found: {reason} Photos that are done are "
+                "kept. Run the same command again; it continues where it stopped."
             ) from error
         if failure:
             raise failure
@@ -246,7 +247,7 @@ class RayEngine:
 
 @dataclass(frozen=True, slots=True)
 class _Setup:
-    """What every worker has to have, and how it loads its Predictor."""
+    """The version and weights that every worker must have, and how it loads its Predictor."""
 
     weights: str | None
     weights_sha256: str
@@ -260,14 +261,15 @@ class _Setup:
         """Return the Predictor of a worker.
 
         Raises:
-            SaliencyError: The worker is not like the driver, or cannot compute so.
+            SaliencyError: The worker has another version or other weights than the driver, or it
+                cannot load them on this device or backend.
         """
         if self.version != __version__:
             raise ConfigError(
-                f"Workers should have aesthetic-saliency {self.version}, as the driver has. "
+                f"Workers should have the driver's version, aesthetic-saliency {self.version}. "
                 f"Found {__version__}."
             )
-        path = released_weights() if self.weights is None else Path(self.weights)
+        path = find_weights(self.weights)
         predictor = Predictor.load(path, self.device, backend=self.backend, threads=self.threads)
         if identify(path) != self.weights_sha256:
             raise ConfigError(
@@ -278,19 +280,14 @@ class _Setup:
         return predictor
 
 
-def _describe(setup: _Setup) -> dict[str, Any]:
-    """Return what a worker computes with."""
-    predictor = setup.load()
-    return {
-        "device": str(predictor.device),
-        "backend": predictor.backend.name,
-        "precision": predictor.precision,
-        "batch_size": predictor.batch_size,
-    }
+def _describe(setup: _Setup) -> tuple[Computing, int]:
+    """Return what a worker computes with, and the usual batch size of its device."""
+    engine = LocalEngine(setup.load(), batch_size=1, workers=1)
+    return engine.computing, engine.predictor.batch_size
 
 
 class _Desk:
-    """An actor that knows what was begun and not finished: what workers were doing as they died."""
+    """An actor that counts tasks and photos in work: it shows what a dead worker was working on."""
 
     def __init__(self) -> None:
         self._tasks: Counter[int] = Counter()
@@ -298,23 +295,23 @@ class _Desk:
         self._is_stopping = False
 
     def begin_task(self, task: int) -> int | None:
-        """Return how often it was begun before, or None if it should not be."""
+        """Note that a task begins; return how often it was begun before, None if it must not."""
         if self._is_stopping and task not in self._tasks:
             return None
         self._tasks[task] += 1
         return self._tasks[task] - 1
 
     def begin_photo(self, name: str) -> int:
-        """Return how often it was begun before and not ended."""
+        """Note that a photo begins; return how often it was begun before and never ended."""
         self._photos[name] += 1
         return self._photos[name] - 1
 
     def end_photo(self, name: str) -> None:
-        """Note that the worker has survived it."""
+        """Note that the worker has survived the photo."""
         del self._photos[name]
 
     def stop(self) -> int:
-        """Let no more tasks begin; return how many have."""
+        """Let no more tasks begin; return how many have begun."""
         self._is_stopping = True
         return len(self._tasks)
 
@@ -331,7 +328,6 @@ class _Worker:
         made_by: str,
         desk: Any,
     ) -> None:
-        self._made_by = made_by
         self._desk = desk
         self._batch_size = batch_size
         self._done: dict[str, str] = {}
@@ -345,17 +341,17 @@ class _Worker:
                     f"system. Found a worker that has no {out_dir}."
                 )
         except SaliencyError as error:
-            self._unable = str(error)  # raised here, it would be tried again and again
+            self._unable = str(error)  # if it were raised here, Ray would retry without end
         else:
-            self._job = Job(predictor, pictures, out_dir, made_by, self._find_done)
+            self._job = Job(predictor, pictures, out_dir, made_by, self._is_done)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return, as JSON, an entry a photo, or why results cannot be made, or null: not begun."""
+        """Return, as JSON, one entry per photo, or an error text, or null for a task not begun."""
         earlier = ray.get(self._desk.begin_task.remote(row["task"]))
         answer = None if earlier is None else self._predict(json.loads(row["photos"]), earlier > 0)
         return {"task": row["task"], "answer": json.dumps(answer)}
 
-    def _predict(self, sent: list[Any], is_careful: bool) -> list[dict[str, Any]] | str:
+    def _predict(self, sent: list[Any], is_careful: bool) -> list[tuple[bool, str]] | str:
         if self._job is None:
             return self._unable
         photos = [Photo(*names) for *names, _ in sent]
@@ -372,39 +368,29 @@ class _Worker:
                 outcomes = [outcome for group in done for outcome in group]
         except OSError as error:
             return str(to_output_error(self._job.out_dir, error))
-        return [asdict(outcome.entry) | {"resumed": outcome.resumed} for outcome in outcomes]
+        return [(outcome.resumed, outcome.entry.to_line()) for outcome in outcomes]
 
     def _predict_alone(self, job: Job, photo: Photo) -> Outcome:
-        """Predict a photo of a task that a worker has died of."""
+        """Predict one photo of a task during which a worker has died."""
         died = ray.get(self._desk.begin_photo.remote(photo.name))
         if died < ATTEMPTS:
             [outcome] = job.predict_group([photo])
         else:
-            reason = f"{photo.file} cannot be predicted: {died} workers died of it alone."
+            reason = f"{photo.file} cannot be predicted: {died} workers died with it alone."
             outcome = job.fail(photo, None, reason)
         self._desk.end_photo.remote(photo.name)
         return outcome
 
-    def _find_done(self, photo: Photo, sha256: str | None) -> Outcome | None:
-        """Return a sign that the driver has the record of this very photo."""
-        if sha256 is None or self._done[photo.name] != sha256:
-            return None
-        entry = Entry(photo.name, photo.file, photo.real_path, sha256, self._made_by)
-        return Outcome(photo, entry, resumed=True)
+    def _is_done(self, photo: Photo, sha256: str | None) -> bool:
+        """Return whether the driver has the record of this very photo."""
+        return sha256 is not None and self._done[photo.name] == sha256
 
 
 def _to_json(photos: Sequence[Photo], journal: Journal) -> str:
-    """Return the photos and, of those that are done, the SHA-256 that they should still have."""
+    """Return the photos as JSON; photos that were done come with the SHA-256 of that time."""
     sent = []
     for photo in photos:
         last = journal.find(photo.name)
         done = last and journal.find_done(photo.name, last.sha256)
         sent.append((photo.file, photo.name, photo.real_path, done.sha256 if done else None))
     return json.dumps(sent)
-
-
-def _to_outcome(photo: Photo, answer: dict[str, Any], journal: Journal) -> Outcome:
-    """Return the outcome that a worker has sent, with the record if that is here."""
-    if answer.pop("resumed") and (done := journal.find(photo.name)):
-        return to_resumed(photo, done)
-    return Outcome(photo, Entry(**answer))

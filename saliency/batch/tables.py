@@ -1,4 +1,4 @@
-"""The journal -> the tables that a user opens."""
+"""Writes the tables that a user opens, from the journal."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from saliency.batch.journal import Entry
-from saliency.batch.records import flatten, list_columns
-from saliency.batch.writing import replacing
 from saliency.errors import SaliencyError
+from saliency.files import replacing
 from saliency.insights import AspectRatio
+from saliency.records import Record, list_columns
 
 TableFormat = Literal["jsonl", "csv", "parquet"]
 
@@ -21,14 +21,14 @@ TABLE_STEM = "predictions"
 FAILURES_NAME = "failures.jsonl"
 
 ROWS_AT_ONCE = 4096
-"""Of a Parquet table, held in memory: some ten megabytes."""
+"""Rows of a Parquet table that are in memory at a time: about ten megabytes."""
 
 
 def check_format(table_format: TableFormat) -> None:
-    """Refuse a format that this installation cannot write, before hours of work for it.
+    """Refuse a format that this installation cannot write, before hours of work.
 
     Raises:
-        SaliencyError: Parquet without its extra.
+        SaliencyError: Parquet needs pyarrow, which is not installed.
     """
     if table_format == "parquet":
         try:
@@ -56,11 +56,11 @@ def write_table(
     The old table stays until the new one is whole. Memory does not grow with the rows.
 
     Args:
-        out_dir: Where.
-        table_format: JSON lines are nested; CSV and Parquet have `records.list_columns`, those of
-            the first record.
-        entries: What became of the photos, in the order of the rows.
-        crops: The shapes that were asked for: they have columns.
+        out_dir: Folder of the results.
+        table_format: JSON lines are nested; CSV and Parquet are flat, with the columns that
+            `records.list_columns` names for the first record.
+        entries: The photos' entries, in the order of the rows.
+        crops: Aspect ratios of the crops that were asked for; each has columns.
 
     Raises:
         OSError: The folder cannot be written to, or the disk is full.
@@ -69,16 +69,16 @@ def write_table(
     with replacing(out_dir / name_table(table_format)) as path:
         if table_format == "jsonl":
             with path.open("w", encoding="utf-8") as lines:
-                lines.writelines(json.dumps(record) + "\n" for record in records)
+                lines.writelines(json.dumps(record.to_json()) + "\n" for record in records)
         else:
             first = next(records, None)
             columns = list_columns(crops, first)
-            rows = map(flatten, records if first is None else chain([first], records))
+            rows = map(Record.to_row, records if first is None else chain([first], records))
             (_write_csv if table_format == "csv" else _write_parquet)(path, rows, columns)
 
 
 def write_failures(out_dir: Path, entries: Iterable[Entry]) -> None:
-    """Write `failures.jsonl`, a line `{"image", "error"}` a photo; without failures it goes.
+    """Write `failures.jsonl`, a line `{"image", "error"}` per failure; remove it if there is none.
 
     Raises:
         OSError: The folder cannot be written to, or the disk is full.
@@ -107,7 +107,12 @@ def _write_parquet(path: Path, rows: Iterator[dict[str, object]], columns: dict[
     import pyarrow as pa
     from pyarrow import parquet
 
-    kinds: dict[type, Any] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    kinds: dict[type, Any] = {
+        str: pa.string(),
+        int: pa.int64(),
+        float: pa.float64(),
+        bool: pa.bool_(),
+    }
     schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
     with parquet.ParquetWriter(path, schema) as writer:
         while some := list(islice(rows, ROWS_AT_ONCE)):

@@ -1,4 +1,4 @@
-"""A hot folder: what has arrived, once it is whole."""
+"""A watched folder: files that have arrived, once they are complete."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from saliency.batch.find import Found, check_sources, find_files
+from saliency.batch.passed_over import PassedOver
 
 SETTLE_S = 2.0
-"""A file counts as whole once its size and time of change have stayed the same for so long."""
+"""A file counts as complete once its size and time of change were the same for so many seconds."""
 
 
 class _State(NamedTuple):
@@ -19,15 +20,18 @@ class _State(NamedTuple):
 
 
 class Watcher:
-    """Files that have arrived or changed, looked for again and again.
+    """Finds files that have arrived or changed, by searching again and again.
 
-    Looking, not notifications of the system: those do not come from network drives, nor tell when
-    a file is whole. A file that was taken too early, because its writer paused, fails or not, and
+    Notifications of the operating system are not used: network drives do not send them, and they
+    do not say when a file is complete. A file that was taken too early, because its writer paused,
     is taken again when it has changed.
+
+    Attributes:
+        passed_over: Files and folders that the last search ignored.
 
     Args:
         sources: Folders, globs or files, as for `find_files`.
-        settle_s: See `SETTLE_S`.
+        settle_s: Seconds without a change after which a file counts as complete.
 
     Raises:
         SaliencyError: A source can never name a photo.
@@ -37,16 +41,18 @@ class Watcher:
         check_sources(sources)
         self._sources = sources
         self._settle_s = settle_s
-        self._unsettled: dict[str, tuple[_State, float]] = {}  # since when it has that state
+        self._unsettled: dict[str, tuple[_State, float]] = {}  # and since when it has that state
         self._taken: dict[str, _State] = {}
+        self.passed_over = PassedOver()
 
     def poll(self) -> list[Found]:
-        """Return what has arrived or changed since the last call and is whole."""
+        """Return the complete files that have arrived or changed since the last call."""
         now = time.monotonic()
         arrived: list[Found] = []
         unsettled: dict[str, tuple[_State, float]] = {}
         taken: dict[str, _State] = {}
-        for found in find_files(self._sources, required=False):
+        self.passed_over = PassedOver()
+        for found in find_files(self._sources, required=False, passed_over=self.passed_over):
             state = _read_state(found.path)
             if state is None:
                 continue
@@ -61,13 +67,13 @@ class Watcher:
                 arrived.append(found)
             else:
                 unsettled[found.path] = state, since
-        self._unsettled, self._taken = unsettled, taken  # what has gone is forgotten
+        self._unsettled, self._taken = unsettled, taken  # deleted files are forgotten
         return arrived
 
 
 def _read_state(path: str) -> _State | None:
     try:
         status = Path(path).stat()
-    except OSError:  # it has gone again
+    except OSError:  # deleted again
         return None
     return _State(status.st_size, status.st_mtime_ns)

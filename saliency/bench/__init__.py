@@ -1,6 +1,6 @@
-"""What predicting costs on this machine, against limits measured in the same run.
+"""Measure what predicting costs on this machine.
 
-Noise on a shared machine is larger than most differences, so everything is timed in rounds that
-take turns, and what is compared and kept are ratios within a round. `run.run_bench` runs it all.
-Nothing is imported here: `memory` is a program whose own memory counts.
+Noise on a shared machine is larger than most differences. So everything is timed in turn, round by
+round, and ratios within a round are compared and saved. `run.run_bench` runs everything. Nothing is
+imported here, because `memory` is a program whose own memory is measured.
 """

@@ -1,6 +1,6 @@
-"""The most memory that predicting takes, in a process of its own: a peak never falls.
+"""Peak memory of predicting, measured in a process of its own, because a peak never falls.
 
-python -m saliency.bench.memory    # reads a `Task` from stdin, prints `Peak`s, all as JSON
+python -m saliency.bench.memory WEIGHTS BACKEND DEVICE THREADS PHOTO...    # prints a JSON list
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from saliency.backends import BackendName
 from saliency.predictor import Predictor
@@ -19,66 +19,40 @@ from saliency.predictor import Predictor
 PHOTOS = 8
 
 
-@dataclass(frozen=True)
-class Task:
-    """What the process does.
+def measure_peaks(
+    weights: Path, backend: str, device: str, threads: int | None, photos: Sequence[Path]
+) -> list[dict[str, int | None]]:
+    """Return `ram_bytes` and `gpu_bytes` after each photo was predicted eight times.
 
-    Attributes:
-        weights: Checkpoints, all loaded at once; each predicts every photo.
-        backend: What computes.
-        device: Where.
-        threads: As for `Predictor.load`.
-        photos: JPEG files, the smallest first.
+    None where it is unknown. If the process fails, its messages are on stderr and all peaks are
+    None: it may have been killed for lack of memory.
+
+    Args:
+        weights: A checkpoint.
+        backend: Name of the backend.
+        device: Where to compute.
+        threads: Number of threads, as for `Predictor.load`.
+        photos: Paths of the photos, the smallest first.
     """
-
-    weights: Sequence[str]
-    backend: BackendName
-    device: str
-    threads: int | None
-    photos: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Peak:
-    """The most memory so far, in bytes; None where nobody says.
-
-    Attributes:
-        ram: Of the process.
-        gpu: Of PyTorch on the GPU.
-    """
-
-    ram: int | None
-    gpu: int | None
-
-
-def measure_peaks(task: Task) -> list[Peak]:
-    """Return the peak after each photo was predicted eight times.
-
-    Where the process fails, its own words are on stderr and all peaks are unknown: it may have been
-    killed because there was too little memory.
-    """
-    ended = subprocess.run(
-        [sys.executable, "-m", "saliency.bench.memory"],
-        input=json.dumps(asdict(task)),
+    words = [weights, backend, device, threads or 0, *photos]
+    ended = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "saliency.bench.memory", *map(str, words)],
         stdout=subprocess.PIPE,
-        text=True,
         check=False,
     )
     if ended.returncode:
-        return [Peak(None, None) for _ in task.photos]
-    return [Peak(**peak) for peak in json.loads(ended.stdout)]
+        return [{"ram_bytes": None, "gpu_bytes": None} for _ in photos]
+    peaks: list[dict[str, int | None]] = json.loads(ended.stdout)
+    return peaks
 
 
-def _run(task: Task) -> list[Peak]:
-    predictors = [
-        Predictor.load(weights, task.device, "auto", task.backend, task.threads)
-        for weights in task.weights
-    ]
+def _run(weights: str, backend: str, device: str, threads: str, *photos: str) -> list[Any]:
+    name = cast(BackendName, backend)
+    predictor = Predictor.load(weights, device, "auto", name, int(threads) or None)
     peaks = []
-    for photo in task.photos:
-        for predictor in predictors:
-            deque(predictor.predict_many([photo] * PHOTOS), maxlen=0)
-        peaks.append(Peak(_ram_peak(), _gpu_peak(predictors[0])))
+    for photo in photos:
+        deque(predictor.predict_many([photo] * PHOTOS), maxlen=0)
+        peaks.append({"ram_bytes": _ram_peak(), "gpu_bytes": _gpu_peak(predictor)})
     return peaks
 
 
@@ -94,10 +68,10 @@ def _ram_peak() -> int | None:
 def _gpu_peak(predictor: Predictor) -> int | None:
     if predictor.device.type != "cuda":
         return None
-    import torch  # not on a CPU, where it may be what is not measured
+    import torch  # not on a CPU, where PyTorch's own memory would be measured
 
     return torch.cuda.max_memory_allocated(predictor.device.index)
 
 
 if __name__ == "__main__":
-    print(json.dumps([asdict(peak) for peak in _run(Task(**json.load(sys.stdin)))]))
+    print(json.dumps(_run(*sys.argv[1:])))

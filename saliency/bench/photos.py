@@ -1,4 +1,4 @@
-"""Photos of any size to measure with: drawn, or one of the user's."""
+"""Photos of any size for measurements: drawn, or one of the user's."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from PIL import Image
 QUALITY = 90
 SIDE_MULTIPLE = 16
 FINEST, GROWTH = 4.0, 1.35
-"""Standard deviation of the finest octave in grey levels, and how much each coarser one has more;
-together about 2.2 bits a pixel at `QUALITY`, as photos have."""
+"""Standard deviation of the finest octave in grey levels, and its growth from octave to octave;
+together about 2.2 bits for each pixel at `QUALITY`, as photos have."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class BenchPhoto:
     """A JPEG file in memory.
 
     Attributes:
-        megapixels: Its nominal size.
-        jpeg: The file.
+        megapixels: Nominal size.
+        jpeg: Content of the file.
         size: (height, width), landscape.
     """
 
@@ -38,8 +38,8 @@ def make_photo(megapixels: float, source: NDArray[np.uint8] | None = None) -> Be
     """Return a landscape JPEG with sides of 4 to 3, as a camera would write it.
 
     Args:
-        megapixels: About how large; 0.3 is 640x480.
-        source: (H, W, 3) uint8 RGB, what it shows; None: a drawing.
+        megapixels: Approximate size; 0.3 is 640x480.
+        source: (H, W, 3) uint8 RGB, the picture to show; None: a drawing.
     """
     width = max(1, round(math.sqrt(megapixels * 1e6 * 4 / 3) / SIDE_MULTIPLE)) * SIDE_MULTIPLE
     size = width * 3 // 4, width
@@ -50,11 +50,11 @@ def make_photo(megapixels: float, source: NDArray[np.uint8] | None = None) -> Be
 
 
 def draw_photo(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
-    """Draw what costs a decoder as much as a photo: detail of all sizes, the fine ones faint.
+    """Draw a picture that costs a decoder as much as a photo: detail of all sizes, fine ones faint.
 
     Args:
         size: (height, width).
-        seed: Another seed is another drawing.
+        seed: Seed; another one gives another drawing.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -72,7 +72,7 @@ def draw_photo(size: tuple[int, int], seed: int = 0) -> NDArray[np.uint8]:
 def _draw_plane(
     rng: np.random.Generator, size: tuple[int, int], coarsest: int, finest: int
 ) -> NDArray[np.uint8]:
-    """Return (H, W) noise around 128, of patches from 2 ** coarsest to 2 ** finest pixels."""
+    """Return (H, W) noise around 128, with patches from 2 ** coarsest to 2 ** finest pixels."""
     height, width = size
     plane = np.zeros((1, 1), np.float32)
     for octave in range(coarsest, finest - 1, -1):

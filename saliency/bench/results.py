@@ -1,47 +1,48 @@
-"""What a run found, and its JSON.
+"""The results of a run, their JSON, and what has become slower since a saved run.
 
-The JSON is one object; fields are added, never changed, within a `schema`:
+The JSON is one object; within a `schema` fields are added but never changed:
 
-    schema        1
+    schema        2 (1 had more fields; both serve as a baseline)
     measured_at   ISO 8601, UTC
     project       version of this package
     machine       cpu, cores, gpu, system, python, packages {name: version}
     weights       sha256, version
     options       backends, batch_sizes, photo_sizes (megapixels), seconds, threads, device, rounds
-    missing       {backend: why it is not measured}
+    missing       {backend: reason why it was not measured}
     photos        [{megapixels, height, width, bytes}]
-    network       flops, weight_bytes, activation_bytes of one photo (see `limits.Work`)
-    limits        convolution, matmul: operations a second; copy: bytes a second
-    measurements  [{stage, backend, megapixels, batch_size, photos, one_thread, ms, ms_low, ms_high,
+    measurements  [{stage, backend, megapixels, batch_size, one_thread, ms, ms_low, ms_high,
                   photos_per_s}]: milliseconds a photo, the median round and its quartiles, by the
                   clock, but of the processor where `one_thread`
     memory        [{backend, megapixels, ram_bytes, gpu_bytes}]: peaks of a process
-    growth        [{cost, variable, xs, ms, slope, last_slope}]: of log ms over log x
-    networks      [{backend, one {...}, two {...}}]: ms, weight_bytes, ram_bytes of each
     ratios        [{name, value, low, high}]: median and quartiles of the rounds; lower is better
 
-Stages: `decode_pillow`, `decode_pillow_scaled`, `decode_opencv`, `decode_opencv_scaled` (with
-nothing around them), `decode`, `prepare`, `preprocess`, `to_prediction`, `density`, `render` (see
-`stages.photo_figures`), `forward` (backend `eager` is the reference), `predict_many`,
-`convolution`, `matmul`, `copy`.
+Stages: those of `figures.photo_figures`, `forward` (backend `eager` is the reference) and
+`predict_many`, from file to prediction on all cores.
 """
 
 from __future__ import annotations
 
+import json
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-from saliency.bench.limits import Work
-from saliency.bench.machine import Machine
-from saliency.bench.memory import Peak
 from saliency.bench.photos import BenchPhoto
-from saliency.bench.timing import Measurement, Timing
+from saliency.bench.timing import Spread, Timings
+from saliency.devices import Device, count_cores
+from saliency.errors import ConfigError
 
-SCHEMA = 1
+SCHEMA = 2
+TOLERANCE = 0.15
+"""How much a ratio may grow from run to run, as a share of it."""
 
-MEGAPIXELS, PHOTOS = "megapixels", "photos"
-"""What costs grow with."""
+PACKAGES = (
+    "numpy", "opencv-python-headless", "pillow", "torch", "timm", "onnxruntime", "openvino"
+)  # fmt: skip
+"""Packages whose versions influence the measurements."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Ratio:
     """A cost as a multiple of another's in the same rounds; lower is better.
 
     Attributes:
-        name: What of what; the same in every run.
+        name: What is divided by what; the same in every run.
         value: Median of the rounds.
         low: Lower quartile.
         high: Upper quartile.
@@ -60,65 +61,48 @@ class Ratio:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, name: str, costs: Sequence[float], limits: Sequence[float]) -> Ratio:
+        """Return each round's cost as a multiple of the same round's limit."""
+        return cls(name, *Spread.of([c / limit for c, limit in zip(costs, limits, strict=True)]))
+
 
 @dataclass(frozen=True)
-class Growth:
-    """How a cost grows.
+class Machine:
+    """The machine that was measured.
 
     Attributes:
-        cost: The stage.
-        variable: What it grows with, `MEGAPIXELS` or `PHOTOS`.
-        xs: How many.
-        ms: Milliseconds at each.
-        slope: Of the line through their logarithms, median of the rounds: 1 is proportional.
-        last_slope: Of the line through the two largest alone. What fits a cache is cheaper, so
-            that costs leave it faster than in proportion.
+        cpu: The processor's name.
+        cores: Number of cores that this process may use.
+        gpu: The GPU's name, where one computes.
+        system: Operating system and architecture.
+        python: Version of Python.
+        packages: Name -> version of each installed package.
     """
 
-    cost: str
-    variable: str
-    xs: tuple[float, ...]
-    ms: tuple[float, ...]
-    slope: float
-    last_slope: float
+    cpu: str
+    cores: int
+    gpu: str | None
+    system: str
+    python: str
+    packages: Mapping[str, str]
 
-
-@dataclass(frozen=True)
-class BackendPeak:
-    """The most memory of a process that predicted photos of up to this size."""
-
-    backend: str
-    megapixels: float
-    peak: Peak
-
-
-@dataclass(frozen=True)
-class NetworkCost:
-    """What networks for both answers cost together.
-
-    Attributes:
-        timing: Of their forwards for one photo.
-        weight_bytes: As float32.
-        peak: Of a process that has them all.
-    """
-
-    timing: Timing
-    weight_bytes: int
-    peak: Peak
-
-
-@dataclass(frozen=True)
-class SideBySide:
-    """One network with both heads against two with one head each."""
-
-    backend: str
-    one: NetworkCost
-    two: NetworkCost
+    @classmethod
+    def of(cls, device: Device) -> Machine:
+        """Return the description of this machine when it computes on `device`."""
+        return cls(
+            cpu=_name_cpu(),
+            cores=count_cores(),
+            gpu=_name_gpu(device) if device.type == "cuda" else None,
+            system=f"{platform.system()} {platform.machine()}",
+            python=platform.python_version(),
+            packages={name: found for name in PACKAGES if (found := _find_version(name))},
+        )
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that a run found; the fields are those of the module's JSON."""
+    """All results of a run; the fields are those of the module's JSON."""
 
     measured_at: str
     project: str
@@ -127,87 +111,122 @@ class Results:
     options: Mapping[str, Any]
     missing: Mapping[str, str]
     photos: Sequence[BenchPhoto]
-    network: Work
-    limits: Mapping[str, float]
-    measurements: Sequence[Measurement]
-    memory: Sequence[BackendPeak]
-    growth: Sequence[Growth]
-    networks: Sequence[SideBySide]
+    timings: Timings
+    memory: Sequence[Mapping[str, Any]]
     ratios: Sequence[Ratio]
-
-    def find(self, stage: str, **labels: object) -> Timing | None:
-        """Return the timing of a stage with these labels, if it was measured."""
-        return find(self.measurements, stage, **labels)
-
-    def ratio(self, name: str) -> Ratio | None:
-        """Return a ratio by its name, if there is one."""
-        return next((ratio for ratio in self.ratios if ratio.name == name), None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the module's JSON."""
-        return {
-            "schema": SCHEMA,
-            "measured_at": self.measured_at,
-            "project": self.project,
-            "machine": asdict(self.machine),
-            "weights": dict(self.weights),
-            "options": dict(self.options),
-            "missing": dict(self.missing),
-            "photos": [
-                {
-                    "megapixels": photo.megapixels,
-                    "height": photo.size[0],
-                    "width": photo.size[1],
-                    "bytes": len(photo.jpeg),
-                }
-                for photo in self.photos
-            ],
-            "network": asdict(self.network),
-            "limits": dict(self.limits),
-            "measurements": [_to_fields(measurement) for measurement in self.measurements],
-            "memory": [
-                {
-                    "backend": row.backend,
-                    "megapixels": row.megapixels,
-                    "ram_bytes": row.peak.ram,
-                    "gpu_bytes": row.peak.gpu,
-                }
-                for row in self.memory
-            ],
-            "growth": [asdict(growth) for growth in self.growth],
-            "networks": [
-                {"backend": row.backend, "one": _to_costs(row.one), "two": _to_costs(row.two)}
-                for row in self.networks
-            ],
-            "ratios": [asdict(ratio) for ratio in self.ratios],
-        }
+        photos = [
+            {
+                "megapixels": photo.megapixels,
+                "height": photo.size[0],
+                "width": photo.size[1],
+                "bytes": len(photo.jpeg),
+            }
+            for photo in self.photos
+        ]
+        measurements = []
+        for label, rounds_ms in self.timings.items():
+            ms, low, high = Spread.of(rounds_ms)
+            costs = {"ms": ms, "ms_low": low, "ms_high": high, "photos_per_s": 1000 / ms}
+            measurements.append(label._asdict() | costs)
+        given = {name: value for name, value in vars(self).items() if name != "timings"}
+        return (
+            {"schema": SCHEMA}
+            | given
+            | {
+                "machine": asdict(self.machine),
+                "photos": photos,
+                "measurements": measurements,
+                "ratios": [asdict(ratio) for ratio in self.ratios],
+            }
+        )
 
 
-def find(measurements: Sequence[Measurement], stage: str, **labels: object) -> Timing | None:
-    """Return the timing of a stage whose other fields are `labels`, if there is one."""
-    for measurement in measurements:
-        if measurement.stage == stage and all(
-            getattr(measurement, name) == value for name, value in labels.items()
-        ):
-            return measurement.timing
-    return None
+@dataclass(frozen=True)
+class Change:
+    """A ratio in the saved run and in this one."""
+
+    before: Ratio
+    now: Ratio
+
+    @property
+    def growth(self) -> float:
+        """Relative growth of the ratio; 0.15 is 15 %."""
+        return self.now.value / self.before.value - 1
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether it grew more than tolerated, and the interquartile ranges do not overlap."""
+        return self.growth > TOLERANCE and self.now.low > self.before.high
 
 
-def _to_fields(measurement: Measurement) -> dict[str, Any]:
-    timing = measurement.timing
-    low, high = timing.spread_ms
-    fields = {field: value for field, value in vars(measurement).items() if field != "timing"}
-    return fields | {
-        "ms": timing.ms,
-        "ms_low": low,
-        "ms_high": high,
-        "photos_per_s": timing.photos_per_s,
-    }
+@dataclass(frozen=True)
+class Baseline:
+    """The part of a saved run that is compared.
+
+    Attributes:
+        cpu: The processor's name.
+        ratios: All its ratios; lower is better.
+    """
+
+    cpu: str
+    ratios: Sequence[Ratio]
+
+    @classmethod
+    def load(cls, path: Path) -> Baseline:
+        """Read what `saliency bench --json` wrote.
+
+        Raises:
+            ConfigError: The file is something else, or of another schema.
+            OSError: The file cannot be read.
+        """
+        try:
+            saved: Any = json.loads(path.read_bytes())
+            if saved["schema"] in (1, SCHEMA):
+                return cls(saved["machine"]["cpu"], [Ratio(**ratio) for ratio in saved["ratios"]])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{path} should be a file of `saliency bench --json`. Found something else."
+            ) from error
+        raise ConfigError(
+            f"{path} should have schema {SCHEMA}. Found {saved['schema']}; measure again with "
+            "`saliency bench --json`."
+        )
+
+    def changes(self, ratios: Sequence[Ratio]) -> list[Change]:
+        """Return every ratio that both runs have.
+
+        Raises:
+            ConfigError: There is no such ratio.
+        """
+        before = {ratio.name: ratio for ratio in self.ratios}
+        both = [Change(before[now.name], now) for now in ratios if now.name in before]
+        if not both:
+            raise ConfigError(
+                "The baseline should have ratios of this run. Found none; measure both with the "
+                "same --backend, --photo-size and --batch-size."
+            )
+        return both
 
 
-def _to_costs(cost: NetworkCost) -> dict[str, Any]:
-    return {
-        "ms": cost.timing.ms,
-        "weight_bytes": cost.weight_bytes,
-        "ram_bytes": cost.peak.ram,
-    }
+def _name_gpu(device: Device) -> str:
+    import torch
+
+    return str(torch.cuda.get_device_name(device.index))
+
+
+def _name_cpu() -> str:
+    facts = Path("/proc/cpuinfo")  # on Linux
+    for line in facts.read_text().splitlines() if facts.is_file() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _find_version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

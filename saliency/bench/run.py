@@ -3,79 +3,47 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
-from itertools import product
 from pathlib import Path
-
-import torch
+from statistics import median
 
 from saliency import __version__
 from saliency.backends import BackendName
-from saliency.bench.limits import (
-    bare_decodes,
-    convolve,
-    copy_memory,
-    count_work,
-    multiply_matrices,
-)
-from saliency.bench.machine import describe_machine
-from saliency.bench.memory import Task, measure_peaks
-from saliency.bench.networks import (
-    Networks,
-    compare_networks,
-    count_weights,
-    write_single_networks,
-)
-from saliency.bench.photos import BenchPhoto, make_photo
-from saliency.bench.ratios import (
+from saliency.bench.figures import (
     EAGER,
-    forward_ratios,
-    network_ratios,
-    photo_ratios,
-    throughput_ratios,
-    to_growth,
+    Contender,
+    forward_figures,
+    photo_figures,
 )
-from saliency.bench.results import (
-    MEGAPIXELS,
-    PHOTOS,
-    BackendPeak,
-    Growth,
-    Ratio,
-    Results,
-    SideBySide,
-    find,
-)
-from saliency.bench.stages import eager_predictor, forward_figures, photo_figures
-from saliency.bench.throughput import Contender, count_figures, throughput_figures
-from saliency.bench.timing import ROUNDS, Figure, Measurement, measure, one_thread
-from saliency.checkpoint import Checkpoint, load_checkpoint, released_weights, to_sha256
+from saliency.bench.memory import measure_peaks
+from saliency.bench.photos import make_photo
+from saliency.bench.results import Machine, Ratio, Results
+from saliency.bench.timing import ROUNDS, Figure, Label, Timings, measure, one_thread
+from saliency.checkpoint import find_weights, load_checkpoint, read_header, to_sha256
 from saliency.devices import Device, count_cores, find_device
 from saliency.errors import BackendError
+from saliency.extras import require_extra
 from saliency.images import read_image
 from saliency.predictor import Predictor
 
 BACKENDS: tuple[BackendName, ...] = ("onnx", "openvino", "torch")
-EXPORTER = ("onnx", "onnxscript")
-"""Packages that `saliency export` needs."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure.
+    """A plan of what to measure.
 
     Attributes:
-        backends: Which; none: all that are installed and go with the weights and the device.
-        batch_sizes: Photos that go through the network together, for its forward.
-        photo_sizes: Megapixels.
-        seconds: For each figure; one that takes longer is measured five times nevertheless.
-        threads: As for `Predictor.load`.
+        backends: Names of the backends; none: all that are installed and fit weights and device.
+        batch_sizes: Numbers of photos in one forward pass.
+        photo_sizes: Sizes of the photos in megapixels.
+        seconds: Time for each figure; slower ones are measured five times nevertheless.
+        threads: Number of threads, as for `Predictor.load`.
         device: Where to compute.
-        weights: A checkpoint; None: the released one.
-        photo: A file whose content is measured; None: a drawing.
-        two_networks: Whether to compare with two networks for one answer each.
+        weights: Path of a checkpoint; None: the released one.
+        photo: Path of a photo to measure with; None: a drawing.
     """
 
     backends: tuple[BackendName, ...] = ()
@@ -86,125 +54,97 @@ class Plan:
     device: str = "auto"
     weights: Path | None = None
     photo: Path | None = None
-    two_networks: bool = False
 
 
 def run_bench(plan: Plan, on_part: Callable[[str], None] = lambda _: None) -> Results:
     """Measure all of `plan`.
 
     Args:
-        plan: What.
-        on_part: Told what is measured next.
+        plan: What to measure.
+        on_part: Called with the name of the part that is measured next.
 
     Raises:
-        BackendError: A backend that `plan` names is not installed or does not go with the rest.
+        BackendError: A backend in `plan` is not installed or does not fit the other settings.
         CheckpointError: The checkpoint is missing, damaged or foreign.
         DeviceError: The device is unknown or absent.
         ImageError: The photo cannot be read.
     """
     on_part("loading the networks, making photos")
     device = find_device(plan.device)
-    weights = plan.weights or released_weights()
-    checkpoint = load_checkpoint(weights)
-    if plan.threads is not None:
-        torch.set_num_threads(1)
+    weights = find_weights(plan.weights)
     contenders, missing = load_contenders(plan, weights, device)
     default = next(iter(contenders))
-    predictor = contenders[default].predictor
     source = None if plan.photo is None else read_image(plan.photo)
     photos = [make_photo(size, source) for size in sorted(plan.photo_sizes)]
-    precision = getattr(torch, predictor.precision)
-    size = checkpoint.preprocessing.height, checkpoint.preprocessing.width
-    work = count_work(checkpoint.network, size, precision.itemsize)
-    on_torch = torch.device(str(device))
-    speeds = [
-        convolve(on_torch, precision),
-        multiply_matrices(on_torch, precision),
-        copy_memory(on_torch),
-    ]
+    timings: Timings = {}
 
-    measurements: list[Measurement] = []
-    ratios: list[Ratio] = []
+    def measure_part(part: str, figures: Sequence[Figure]) -> None:
+        def announce(number: int) -> None:
+            on_part(f"{part}: {number} of {ROUNDS} rounds")
 
-    def measure_part(part: str, figures: Sequence[Figure]) -> list[Measurement]:
-        return measure(
-            figures, plan.seconds, lambda number: on_part(f"{part}: {number} of {ROUNDS} rounds")
-        )
+        timings.update(measure(figures, plan.seconds, announce))
 
-    forwards = {EAGER: eager_predictor(checkpoint, on_torch)}
-    forwards |= {name: contender.predictor for name, contender in contenders.items()}
-    figures = [speed.figure for speed in speeds]
-    figures += forward_figures(forwards, photos[0], plan.batch_sizes)
-    if plan.threads is not None and device.type == "cpu":
-        figures = [replace(figure, one_thread=True) for figure in figures]
-    measurements += measure_part("forward of each backend", figures)
-    amounts = {speed.figure.stage: speed.amount for speed in speeds}
-    ratios += forward_ratios(measurements, work, amounts)
+    forwards: dict[str, Predictor] = {
+        name: contender.predictor for name, contender in contenders.items()
+    }
+    try:
+        forwards[EAGER] = load_eager(weights, device, plan.threads)
+    except BackendError as error:
+        missing[EAGER] = str(error)
+    alone = plan.threads is not None and device.type == "cpu"
+    measure_part(
+        "forward of each backend", forward_figures(forwards, photos[0], plan.batch_sizes, alone)
+    )
+    predictor = contenders[default].predictor
+    steps = [figure for photo in photos for figure in photo_figures(predictor, photo)]
+    measure_part("steps of photos", steps)
+    many = [f for name, one in contenders.items() for f in one.figures(name, photos[0])]
+    for photo in photos[1:]:  # larger photos add the same for every backend
+        many += contenders[default].figures(default, photo)
+    measure_part("predict_many", many)
 
-    figures = []
-    for photo in photos:
-        figures += bare_decodes(photo, checkpoint.preprocessing.height)
-        figures += photo_figures(predictor, photo)
-    measurements += measure_part("steps of photos", figures)
-    for photo in photos:
-        ratios += photo_ratios(measurements, photo.megapixels)
-
-    figures = throughput_figures(contenders, photos[0])
-    for photo in photos[1:]:  # what they add is the same for every backend
-        figures += throughput_figures({default: contenders[default]}, photo)
-    measurements += measure_part("predict_many", figures)
-    for name, photo in product(contenders, photos):
-        ratios += throughput_ratios(
-            measurements, name, photo.megapixels, count_cores(), device.type != "cpu"
-        )
-    counted = measure_part("ever more photos", count_figures(default, predictor, photos[0]))
-
-    networks: list[SideBySide] = []
+    on_part("memory")
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{photo.megapixels:g}.jpg" for photo in photos]
         for photo, file in zip(photos, files, strict=True):
             file.write_bytes(photo.jpeg)
-        on_part("memory")
         memory = [
-            peak
+            {"backend": name, "megapixels": photo.megapixels, **peak}
             for name in contenders
-            for peak in measure_memory(name, weights, device, plan.threads, photos, files)
-        ]
-        if plan.two_networks:
-            on_part("one network against two")
-            networks = compare_all(
-                plan, weights, checkpoint, list(contenders), device, photos[0], files[0]
+            for photo, peak in zip(
+                photos, measure_peaks(weights, name, str(device), plan.threads, files), strict=True
             )
-    ratios += network_ratios(networks)
+        ]
     return Results(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         project=__version__,
-        machine=describe_machine(device),
-        weights={"sha256": to_sha256(weights), "version": checkpoint.card.version},
-        options=_to_options(plan, contenders, device),
+        machine=Machine.of(device),
+        weights={"sha256": to_sha256(weights), "version": read_header(weights).card.version},
+        options={
+            "backends": list(contenders),
+            "batch_sizes": list(plan.batch_sizes),
+            "photo_sizes": list(plan.photo_sizes),
+            "seconds": plan.seconds,
+            "rounds": ROUNDS,
+            "threads": plan.threads,
+            "device": str(device),
+            "photo": None if plan.photo is None else str(plan.photo),
+        },
         missing=missing,
         photos=photos,
-        network=work,
-        limits={
-            stage: amount * 1000 / timing.ms
-            for stage, amount in amounts.items()
-            if (timing := find(measurements, stage)) is not None
-        },
-        measurements=measurements,
+        timings=timings,
         memory=memory,
-        growth=find_growth(measurements, counted, photos, default),
-        networks=networks,
-        ratios=ratios,
+        ratios=list(find_ratios(timings, count_cores())),
     )
 
 
 def load_contenders(
     plan: Plan, weights: Path, device: Device
 ) -> tuple[dict[BackendName, Contender], dict[str, str]]:
-    """Load the backends, the fastest first; those that nobody asked for may be missing.
+    """Load the backends, the fastest first; those that the plan does not name may be missing.
 
     Returns:
-        The backends; why others are missing.
+        The backends, and the reason for each one that is missing.
 
     Raises:
         BackendError: One that `plan` names is missing.
@@ -228,81 +168,66 @@ def load_contenders(
     return contenders, missing
 
 
-def measure_memory(
-    name: BackendName,
-    weights: Path,
-    device: Device,
-    threads: int | None,
-    photos: Sequence[BenchPhoto],
-    files: Sequence[Path],
-) -> list[BackendPeak]:
-    """Return the peaks of a process that predicts `files`, the smallest first."""
-    task = Task([str(weights)], name, str(device), threads, [str(file) for file in files])
-    return [
-        BackendPeak(name, photo.megapixels, peak)
-        for photo, peak in zip(photos, measure_peaks(task), strict=True)
-    ]
+def load_eager(weights: Path, device: Device, threads: int | None) -> Predictor:
+    """Load plain PyTorch.
 
-
-def compare_all(
-    plan: Plan,
-    weights: Path,
-    checkpoint: Checkpoint,
-    backends: Sequence[BackendName],
-    device: Device,
-    photo: BenchPhoto,
-    file: Path,
-) -> list[SideBySide]:
-    """Compare the network with two on each backend; exported ones only where export is possible.
-
-    Nothing is compared for a network with one head.
+    Raises:
+        BackendError: PyTorch is not installed.
     """
-    architecture, network = checkpoint.network.architecture, checkpoint.network
-    if not (architecture.saliency and architecture.aesthetics):
-        return []
-    if not all(find_spec(package) for package in EXPORTER):
-        backends = [name for name in backends if name == "torch"]
-    one = Networks((weights,), count_weights([network]))
-    two = write_single_networks(architecture, checkpoint.preprocessing, file.parent)
-    if set(backends) - {"torch"}:
-        from saliency.backends.export import export_graphs  # needs the extra `export`
+    with require_extra("Eager PyTorch", "torch", BackendError):
+        import torch
 
-        for path in two.paths:
-            export_graphs(path)
-    return [
-        compare_networks(one, two, name, photo, file, plan.seconds, str(device), plan.threads)
-        for name in backends
+        from saliency.bench.eager import eager_predictor
+    if threads is not None:
+        torch.set_num_threads(1)
+    return eager_predictor(load_checkpoint(weights), device)
+
+
+def find_ratios(timings: Timings, cores: int) -> Iterator[Ratio]:
+    """Yield every cost that can be compared with another one, round by round.
+
+    Forward passes are compared with eager PyTorch; `decode` and `prepare` with the fastest bare
+    decode of the same file, whole or scaled; `predict_many` with PyTorch's, and with its ceiling:
+    the core-milliseconds of its steps, each alone on one thread, over the cores; with a GPU, the
+    longer one of its forward pass and of the other steps over the cores.
+    """
+    for label, costs in timings.items():
+        size = f"{label.megapixels:g} MP" if label.megapixels is not None else ""
+        if label.stage == "forward" and label.batch_size is not None and label.backend != EAGER:
+            name = f"forward {label.backend}, batch {label.batch_size} / eager"
+            if (eager := timings.get(label._replace(backend=EAGER))) is not None:
+                yield Ratio.of(name, costs, eager)
+        elif label.stage in ("decode", "prepare") and label.backend is None:
+            kinds = ("bare whole",) if label.stage == "decode" else ("bare",)
+            fastest = _find_fastest(timings, kinds, label.megapixels)
+            yield Ratio.of(f"{label.stage} {size} / bare decode", costs, fastest)
+        elif label.stage == "predict_many":
+            name = f"predict_many {label.backend}, {size}"
+            torchs = timings.get(label._replace(backend="torch"))
+            if torchs is not None and label.backend != "torch":
+                yield Ratio.of(f"{name} / torch", costs, torchs)
+            yield Ratio.of(f"{name} / ceiling", costs, _find_ceiling(timings, label, cores))
+
+
+def _find_fastest(
+    timings: Mapping[Label, tuple[float, ...]], kinds: tuple[str, ...], megapixels: float | None
+) -> tuple[float, ...]:
+    """Return the rounds of the fastest of the stages whose names begin with one of `kinds`."""
+    ways = [
+        costs
+        for label, costs in timings.items()
+        if label.stage.startswith(kinds) and label.megapixels == megapixels
     ]
+    return min(ways, key=median)
 
 
-def find_growth(
-    measurements: Sequence[Measurement],
-    counted: Sequence[Measurement],
-    photos: Sequence[BenchPhoto],
-    default: BackendName,
-) -> list[Growth]:
-    """Return how costs grow with the number of photos and with their pixels."""
-    by_count = [(float(count.photos), count.timing) for count in counted]
-    found = [to_growth("predict_many", PHOTOS, by_count)]
-    stages = {"decode": None, "prepare": None, "density": None, "predict_many": default}
-    for stage, backend in stages.items():
-        by_size = [
-            (photo.megapixels, timing)
-            for photo in photos
-            if (timing := find(measurements, stage, megapixels=photo.megapixels, backend=backend))
-        ]
-        found.append(to_growth(stage, MEGAPIXELS, by_size))
-    return [growth for growth in found if growth is not None]
-
-
-def _to_options(plan: Plan, backends: Iterable[BackendName], device: Device) -> dict[str, object]:
-    return {
-        "backends": list(backends),
-        "batch_sizes": list(plan.batch_sizes),
-        "photo_sizes": list(plan.photo_sizes),
-        "seconds": plan.seconds,
-        "rounds": ROUNDS,
-        "threads": plan.threads,
-        "device": str(device),
-        "photo": None if plan.photo is None else str(plan.photo),
-    }
+def _find_ceiling(timings: Timings, many: Label, cores: int) -> list[float]:
+    """Return the least milliseconds that `predict_many` could need for a photo, in each round."""
+    on_gpu = many._replace(stage="forward") in timings
+    on_cores = ["prepare", "to_prediction"] + ([] if on_gpu else ["forward"])
+    steps = [timings[many._replace(stage=stage, one_thread=True)] for stage in on_cores]
+    least = [sum(costs) / cores for costs in zip(*steps, strict=True)]
+    if on_gpu:
+        forward = timings[many._replace(stage="forward")]
+        least = [max(pair) for pair in zip(least, forward, strict=True)]
+    return least

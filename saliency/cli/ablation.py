@@ -1,4 +1,4 @@
-"""`saliency experiment ablation STUDY.toml`: arms trained alike, and what their difference says."""
+"""`saliency experiment ablation STUDY.toml`: trains variants of a recipe and compares them."""
 
 from __future__ import annotations
 
@@ -17,31 +17,41 @@ if TYPE_CHECKING:
     from saliency.experiments.ablation.findings import Findings
 
 PARTIAL = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, by the convention of shells."""
 
 
 def ablation(
     study_path: Annotated[
         Path,
-        typer.Argument(metavar="STUDY.toml", help="Arms, such as those in data/recipes/studies."),
+        typer.Argument(
+            metavar="STUDY.toml",
+            help="A study with its arms (variants of a recipe), such as those in "
+            "data/recipes/studies.",
+        ),
     ],
     out_dir: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of runs and report; goes on where it is.")
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder for runs and report; an interrupted study continues."
+        ),
     ],
     data_root: DataRoot = None,
     device: Device = "auto",
     jobs: Annotated[
-        int, typer.Option(min=1, help="Runs at a time, which share the processor's cores.")
+        int, typer.Option(min=1, help="Runs at a time; they share the processor's cores.")
     ] = 1,
     arms: Annotated[
-        list[str] | None, typer.Option("--arm", help="Run this arm only; may be repeated.")
+        list[str] | None, typer.Option("--arm", help="Run only this arm; may be repeated.")
     ] = None,
     results_path: Annotated[
         Path | None,
-        typer.Option("--results", help="A runs.jsonl.xz: what is in it is not run again."),
+        typer.Option(
+            "--results",
+            help="Results of an earlier study (runs.jsonl.xz); its runs are not run again.",
+        ),
     ] = None,
     hours: Annotated[
-        float | None, typer.Option(min=0, help="Start no run that would end later than this.")
+        float | None, typer.Option(min=0, help="Start no run that would end after so many hours.")
     ] = None,
 ) -> None:
     """Train every arm of a study with several seeds and compare them.
@@ -50,9 +60,9 @@ def ablation(
     repetition see the same images in the same order, and their last weights are measured on the
     fold that was left out. Differences come with 95 % intervals over repetitions and images.
 
-    Repetitions are run one after the other through all arms, so an interrupted or timed study
-    compares all arms already, with fewer repetitions. The same command goes on. With everything
-    done it only writes report.html, results.json and runs.jsonl.xz again.
+    Each repetition runs all arms before the next begins, so that an interrupted study compares all
+    arms already, with fewer repetitions. Run the same command again to continue. If all runs are
+    done, it only writes report.html, results.json and runs.jsonl.xz again.
 
     **Examples:**
 
@@ -61,16 +71,16 @@ def ablation(
     `... --jobs 2 --hours 3`
     """
     with training_extra("experiment"):
+        from saliency.datasets.config import find_data_root
         from saliency.experiments.ablation.findings import find
         from saliency.experiments.ablation.measure import PACKED, pack, unpack
         from saliency.experiments.ablation.page import write_page
         from saliency.experiments.ablation.running import bring_in, finished, run_study
         from saliency.experiments.ablation.study import Study
-        from saliency.training.data import find_data_root
 
     study = Study.load(study_path)
     for name in arms or ():
-        study.arm(name)  # now, not after hours
+        study.arm(name)  # an unknown name fails now, not after hours
     if results_path is not None:
         bring_in(unpack(results_path), out_dir)
     first = next(study.runs())
@@ -109,7 +119,7 @@ def ablation(
         _show(findings)
         stdout.print(f"{out_dir / 'report.html'}", highlight=False, soft_wrap=True)
     if stopped:
-        stderr.print("stopped; the same command goes on", highlight=False)
+        stderr.print("stopped; run the same command again to continue", highlight=False)
         raise typer.Exit(PARTIAL)
     if failed:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The `saliency` command: its verbs, and what the world sees of errors."""
+"""The `saliency` command: its verbs, and how errors are shown."""
 
 import gc
 import logging
@@ -6,6 +6,7 @@ import sys
 import warnings
 from importlib import import_module
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
@@ -23,30 +24,34 @@ VERBS = {
     "calibrate": "calibrate",
     "evaluate": "evaluate",
     "train": "train",
+    "refit": "refit",
     "export": "export",
     "info": "info",
     "bench": "bench",
 }
-"""Verb -> the function in its module, `saliency.cli.VERB`."""
+"""Names of the verbs, and of the functions that run them in the modules `saliency.cli.VERB`."""
 
 GROUPS = ("data", "experiment")
-"""Modules that hold several verbs below theirs."""
+"""Modules whose verb has further verbs below it."""
 
 
 def build_app(*verbs: str) -> typer.Typer:
-    """Return the command with `verbs` alone, whose modules are imported; all if none is known.
+    """Return the command with only `verbs`, or with all verbs if none of them is known.
 
-    One verb starts sooner than all of them.
+    Only the modules of these verbs are imported, so the command starts sooner.
     """
     app = typer.Typer(
         name="saliency",
-        help="Where people look in a photo and how good it looks.",
+        help="Predict where people look in a photo and how good it looks.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode="markdown",
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
+    app.command("version")(_version)
+    if verbs in (("version",), ("--version",)):
+        return app
     wanted = [verb for verb in (*VERBS, *GROUPS) if verb in verbs] or (*VERBS, *GROUPS)
     for verb in wanted:
         module = import_module(f"saliency.cli.{verb}")
@@ -54,12 +59,7 @@ def build_app(*verbs: str) -> typer.Typer:
             app.add_typer(module.app, name=verb)
         else:
             app.command(verb)(getattr(module, VERBS[verb]))
-    app.command("version")(_version)
     return app
-
-
-def _root() -> None:
-    pass
 
 
 def _version() -> None:
@@ -67,13 +67,33 @@ def _version() -> None:
     print(__version__)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        _version()
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version of the package.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 def main() -> None:
-    """Run the command line; an error that the user can mend is one line and exit code 1."""
+    """Run the command line; an error that the user can fix is one line and exit code 1."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    # Damaged EXIF says nothing against a photo's pixels, and many photos have some.
+    # Many photos have damaged EXIF; their pixels are good, so a warning would only disturb.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     keep_freed_memory()
-    # A file name may hold what the terminal's encoding lacks; that must not stop a long run.
+    # A file name may hold characters that the terminal cannot show; that must not stop a long run.
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -82,8 +102,8 @@ def main() -> None:
         say(f"error: {error}", style="red")
         sys.exit(1)
     except OSError as error:
-        # A full disk, a folder without permission: the operating system's words are clear.
+        # A full disk, a folder without permission: the operating system's message is clear.
         say(f"error: {error}", style="red")
         sys.exit(1)
     finally:
-        gc.freeze()  # what ends with the process need not be searched for garbage
+        gc.freeze()  # at the end of the process a search for garbage would be wasted

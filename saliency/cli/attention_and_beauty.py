@@ -1,4 +1,4 @@
-"""`saliency experiment attention-and-beauty`: do photos that gather attention please?"""
+"""`saliency experiment attention-and-beauty`: do photos with focused attention score higher?"""
 
 from __future__ import annotations
 
@@ -15,41 +15,45 @@ from saliency.cli.options import DataRoot, Device
 
 
 def attention_and_beauty(
-    recipe: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Names the sets.")] = Path(
-        "data/recipes/release.toml"
-    ),
+    recipe: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml", help="A recipe that names the sets.")
+    ] = Path("data/recipes/release.toml"),
     data_root: DataRoot = None,
     saliency_weights: Annotated[
         Path | None,
-        typer.Option(help="Predicts densities of rated photos; best trained without ratings."),
+        typer.Option(
+            help="Weights that predict densities of rated photos; best trained without ratings."
+        ),
     ] = None,
     score_weights: Annotated[
         Path | None,
-        typer.Option(help="Predicts scores of viewed photos; best trained without fixations."),
+        typer.Option(
+            help="Weights that predict scores of viewed photos; best trained without fixations."
+        ),
     ] = None,
     device: Device = "auto",
 ) -> None:
     """Correlate statistics of attention with aesthetic scores.
 
-    Rated photos are held against a predicted density, photos with fixations (OSIE layout) against
-    a predicted score, since no set has both labels. Only the train part is read.
+    Ratings are compared with predicted densities, and fixations (OSIE layout) with predicted
+    scores, since no set has both labels. Only the train part is read.
 
     **Example:** `saliency experiment attention-and-beauty --data DATA`
     """
     with training_extra("experiment"):
         from saliency.datasets import OsieDataset
+        from saliency.datasets.config import find_data_root, is_rated, load_data_config
+        from saliency.datasets.sets import build_set, open_whole_set
         from saliency.experiments.attention_and_beauty import relate_rated, relate_viewed
         from saliency.predictor import Predictor
-        from saliency.training.config import is_rated, load_config
-        from saliency.training.data import build_set, find_data_root, open_whole_set
 
-    config = load_config(recipe)
-    root = find_data_root(config.data, data_root)
+    config = load_data_config(recipe)
+    root = find_data_root(config, data_root)
     densities = Predictor.load(saliency_weights, device)
     scores = Predictor.load(score_weights, device)
     relations = []
     with progress_bar() as bar:
-        for set_config in config.data.sets:
+        for set_config in config.sets:
             task = bar.add_task(set_config.name, total=None)
             if is_rated(set_config):
                 rated = build_set(set_config, "train", root)

@@ -1,4 +1,4 @@
-"""`saliency calibrate`: the score on one's own scale, learned from one's own ratings."""
+"""`saliency calibrate`: a map from the score to your own scale, learned from your own ratings."""
 
 from dataclasses import replace
 from datetime import date
@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from saliency import __version__
+from saliency.batch.scoring import ScoredPhoto, score_photos
 from saliency.calibration import calibration_of
 from saliency.calibration_fitting import (
     Agreement,
@@ -20,12 +21,12 @@ from saliency.calibration_fitting import (
     measure_held_out,
     read_ratings,
 )
-from saliency.checkpoint import released_weights, to_sha256
+from saliency.checkpoint import find_weights, to_sha256
 from saliency.cli.console import stdout
+from saliency.cli.extras import require_extra
 from saliency.cli.options import Backend, BatchSize, Device, Weights
-from saliency.cli.progress import progress, say
+from saliency.cli.progress import progress, say, say_notes
 from saliency.predictor import Predictor
-from saliency.scoring import ScoredPhoto, score_photos
 
 
 def calibrate(
@@ -39,14 +40,18 @@ def calibrate(
     ],
     images: Annotated[
         Path | None,
-        typer.Option("--images", help="Folder of the photos; that of the CSV if not given."),
+        typer.Option("--images", help="Folder of the photos; the CSV's folder if not given."),
     ] = None,
-    column: Annotated[str, typer.Option("--column", help="The column of ratings.")] = "score",
+    column: Annotated[
+        str, typer.Option("--column", help="Name of the column with the ratings.")
+    ] = "score",
     low: Annotated[float, typer.Option("--low", help="Worst rating of your scale.")] = 1,
     high: Annotated[float, typer.Option("--high", help="Best rating of your scale.")] = 10,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file; WEIGHTS.calibration.json if not given."),
+        typer.Option(
+            "--output", "-o", help="File to write; WEIGHTS.calibration.json if not given."
+        ),
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
@@ -55,18 +60,21 @@ def calibrate(
 ) -> None:
     """Fit a monotone map from the model's score to your own ratings (isotonic regression).
 
-    Prints how well ratings are met before (the score stretched to your scale) and after, on a third
-    of the photos that the map has not seen. The order of photos stays but for ties, so SRCC hardly
-    moves; PLCC and the mean absolute error (MAE) can. The map that is saved is fitted to all of
-    them. A photo that cannot be read is named and left out; the exit code is 1 then.
+    Prints how well the score agrees with your ratings before (the score stretched to your scale)
+    and after, on a third of the photos, which the map has not seen. The map keeps the order of
+    photos, up to ties, so SRCC hardly changes; PLCC and the mean absolute error (MAE) can. The
+    saved map is fitted to all photos. A photo that cannot be read is named and left out; the exit
+    code is then 1.
 
     `saliency rank --calibration FILE` uses the map; in Python
     `saliency.calibration.Calibration.load(FILE).apply(score)`.
 
     **Example:** `saliency calibrate ratings.csv --low 1 --high 5 -o mine.calibration.json`
     """
+    with require_extra("calibrate", "calibrate"):  # fails now, not after all photos were scored
+        import sklearn.isotonic  # noqa: F401
     ratings = read_ratings(table, images or table.parent, column, low, high)
-    path = weights or released_weights()
+    path = find_weights(weights)
     predictor = Predictor.load(path, device, backend=backend)
     say(f"{predictor.describe()}, photos: {len(ratings)}")
     scores, known = [], []
@@ -77,6 +85,7 @@ def calibrate(
             if isinstance(outcome, ScoredPhoto):
                 scores.append(outcome.score)
                 known.append(rating)
+                say_notes(outcome.path, outcome.record.notes)
             else:
                 say(f"skipped: {outcome.error}", style="yellow")
     predicted = np.array(scores, dtype=np.float64)

@@ -1,9 +1,8 @@
 """`saliency compare`: two versions of a picture, for people and for continuous integration."""
 
-import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -13,16 +12,16 @@ from rich.table import Table
 from saliency.change_rendering import to_change_picture
 from saliency.cli.console import stdout
 from saliency.cli.options import Backend, Device, Weights
-from saliency.cli.progress import say
-from saliency.cli.region_options import Boxes, BoxesFile, read_regions
+from saliency.cli.progress import say, say_notes
+from saliency.cli.region_options import Boxes, BoxesFile, move_regions, read_regions
 from saliency.comparison import Comparison, RegionChange, compare
 from saliency.conditions import Condition
 from saliency.files import write_atomically
 from saliency.images import read_image
-from saliency.insights import SaliencySummary, require_density
+from saliency.insights import require_density
 from saliency.predictor import Predictor
+from saliency.records import SCHEMA_VERSION, Record, to_record
 from saliency.rendering import encode_png
-from saliency.types import Prediction
 
 CONDITION_HOLDS = 3
 """Exit code; 1 is an error and 2 wrong usage."""
@@ -33,6 +32,14 @@ def compare_versions(
     after_path: Annotated[Path, typer.Argument(metavar="B", help="The second version.")],
     boxes: Boxes = None,
     boxes_file: BoxesFile = None,
+    boxes_after: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--box-b",
+            metavar="NAME=X,Y,WIDTH,HEIGHT",
+            help="Where the region NAME of --box or --boxes is in B, if it has moved; repeatable.",
+        ),
+    ] = None,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -45,7 +52,9 @@ def compare_versions(
     picture: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="A PNG: both overlays, and what gained (orange) or lost (blue)."
+            "--output",
+            "-o",
+            help="A PNG: both overlays with the regions, and what gained (orange) or lost (blue).",
         ),
     ] = None,
     weights: Weights = None,
@@ -58,7 +67,7 @@ def compare_versions(
     Prints the difference of the scores (B less A), the correlation (CC) of both maps, the share of
     attention that moved (1 - SIM), KLDiv of A's map as a prediction of B's, and the share of each
     region in both. Places are shares of width and height, so the sizes may differ; boxes are pixels
-    of each version.
+    of each version, the same in both unless --box-b or COCO annotations say otherwise.
 
     Exit codes: 0; 1 if something could not be read or computed; 2 for wrong usage; 3 if a
     --fail-if condition holds.
@@ -68,15 +77,25 @@ def compare_versions(
     """
     conditions = [Condition.parse(text) for text in fail_if or ()]
     regions = [read_regions(boxes, boxes_file, path) for path in (before_path, after_path)]
+    regions[1] = move_regions(regions[1], boxes_after)
     predictor = Predictor.load(weights, device, backend=backend)
     say(f"{predictor.describe()}")
-    before, after = predictor.predict_many((before_path, after_path))
+    prepared = [predictor.prepare(path) for path in (before_path, after_path)]
+    before, after = predictor.predict_prepared(prepared, on_all_cores=True)
+    say_notes(before_path, before.notes)
+    say_notes(after_path, after.notes)
     for found, prediction in zip(regions, (before, after), strict=True):
         found.check_size(prediction.image_size)
     comparison = compare(before, after, regions[0].regions, regions[1].regions)
+    first, second = (
+        to_record(str(path), prediction, photo.measured)
+        for path, prediction, photo in zip(
+            (before_path, after_path), (before, after), prepared, strict=True
+        )
+    )
     results = {
-        "before": describe(before_path, before, comparison.before),
-        "after": describe(after_path, after, comparison.after),
+        "before": first.to_json(),
+        "after": second.to_json(),
         "score_difference": comparison.score_difference,
         "cc": comparison.cc,
         "sim": comparison.sim,
@@ -86,28 +105,27 @@ def compare_versions(
     }
     held = [condition for condition in conditions if condition.holds(results)]
     if picture is not None:
-        images = read_image(before_path), read_image(after_path)
-        densities = require_density(before.density), require_density(after.density)
-        write_atomically(picture, encode_png(to_change_picture(*images, *densities)))
+        drawn = to_change_picture(
+            (read_image(before_path), read_image(after_path)),
+            (require_density(before.density), require_density(after.density)),
+            (
+                f"A: {before_path.name}",
+                f"B: {after_path.name}",
+                f"B - A: {comparison.moved:.1%} of attention moved",
+            ),
+            (regions[0].regions, regions[1].regions),
+        )
+        write_atomically(picture, encode_png(drawn))
     if as_json:
-        print(json.dumps({**results, "failed": [str(condition) for condition in held]}, indent=1))
+        failed = [str(condition) for condition in held]
+        told = {"schema_version": SCHEMA_VERSION, **results, "failed": failed}
+        print(json.dumps(told, indent=1))
     else:
-        print_tables(before, after, comparison)
+        print_tables(first, second, comparison)
     for condition in held:
         say(f"failed: {condition} (it is {condition.value_in(results):.4g})", style="red")
     if held:
         raise typer.Exit(CONDITION_HOLDS)
-
-
-def describe(path: Path, prediction: Prediction, summary: SaliencySummary) -> dict[str, Any]:
-    """Return what is known of one version, for JSON."""
-    return {
-        "image": str(path),
-        "image_size": list(prediction.image_size),
-        "score": prediction.score,
-        "score_std": prediction.score_std,
-        **dataclasses.asdict(summary),
-    }
 
 
 def describe_region(change: RegionChange) -> dict[str, float]:
@@ -123,17 +141,27 @@ def describe_region(change: RegionChange) -> dict[str, float]:
     }
 
 
-def print_tables(before: Prediction, after: Prediction, comparison: Comparison) -> None:
+def print_tables(before: Record, after: Record, comparison: Comparison) -> None:
     """Print both versions side by side, then how far their maps agree."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1))
     table.add_column("", overflow="fold")
     for heading in ("A", "B", "B - A"):
         table.add_column(heading, justify="right")
     if before.score is not None and after.score is not None:
-        table.add_row("score", *to_cells(before.score, after.score, ".2f"))
+        first_score, second_score, difference = to_cells(before.score, after.score, ".2f")
+        table.add_row(
+            "score",
+            first_score if before.has_content else "none",
+            second_score if after.has_content else "none",
+            difference if before.has_content and after.has_content else "",
+        )
+        words = (v.disagreement if v.has_content else "no picture" for v in (before, after))
+        table.add_row("", *words, "")
     first, second = comparison.before, comparison.after
-    table.add_row("entropy", *to_cells(first.entropy, second.entropy, ".3f"))
-    table.add_row("concentration", *to_cells(first.concentration, second.concentration, ".1%"))
+    busiest = to_cells(first.concentration, second.concentration, ".1%")
+    table.add_row("attention in the busiest tenth", *busiest)
+    spread = to_cells(first.entropy, second.entropy, ".3f")
+    table.add_row("entropy (0 in one place, 1 even)", *spread)
     for change in comparison.regions:
         cells = to_cells(change.before.share, change.after.share, ".1%")
         table.add_row(f"share of {escape(change.name)}", *cells)

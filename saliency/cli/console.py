@@ -15,7 +15,7 @@ stderr = Console(stderr=True)
 
 
 def progress_bar() -> Progress:
-    """Return a bar with count, time passed and time left; silent where there is no terminal."""
+    """Return a bar with count, elapsed and remaining time; it is silent without a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

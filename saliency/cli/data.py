@@ -1,4 +1,4 @@
-"""`saliency data VERB`: whole data sets, before training."""
+"""`saliency data VERB`: checks, packs and describes data sets before training."""
 
 import typer
 

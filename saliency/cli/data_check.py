@@ -1,4 +1,4 @@
-"""`saliency data check`: is a copy of a data set whole?"""
+"""`saliency data check`: is a copy of a data set complete and undamaged?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from saliency.curation.check.findings import Copy, CopyReport
 
 SHOWN, SHOWN_CHARACTERS = 3, 120
-"""Names in a cell of the table, and how much of each; the JSON has all."""
+"""Largest number of names in a cell of the table, and characters of each; the JSON has all."""
 
 
 def check(
@@ -44,20 +44,27 @@ def check(
     high: Annotated[float, typer.Option("--high", help="Best rating of --ratings.")] = 7,
     packed: Annotated[
         list[Path] | None,
-        typer.Option("--packed", help="Folder of a packed set: checksums only; repeatable."),
+        typer.Option(
+            "--packed", help="Folder of a packed set, whose checksums are compared; repeatable."
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE.json", help="Everything, all names.")
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.json",
+            help="Write the full report, with all names, to this JSON file.",
+        ),
     ] = None,
     workers: Workers = None,
 ) -> None:
-    """Read every file of your copies of the data sets and say what is not as it should be.
+    """Read every file of your copies of the data sets and report what is missing or damaged.
 
     Counts rows, images and labels, finds images without labels and labels without images, decodes
-    every image and label to the end, compares sizes, and finds images of equal pixels in different
-    parts. Training passes over what is missing or damaged, so you decide what to mend.
+    every image and label completely, compares sizes, and finds images of equal pixels in different
+    parts. Training leaves out images that are missing or damaged, so you decide what to repair.
 
-    The exit code is 0 if everything is fine, 1 if anything is not, 130 after Ctrl-C.
+    The exit code is 0 if everything is fine, 1 if not, 130 after Ctrl-C.
 
     **Example:** `saliency data check --ava DATA/ava --salicon DATA/salicon --report check.json`
     """
@@ -83,14 +90,14 @@ def check(
     for name, path, open_copy in wanted:
         try:
             copies.append(open_copy(path))
-        except DatasetError as error:  # of one copy; the others are looked at
-            finding = problem("folders and label files of another kind", [str(error)])
+        except DatasetError as error:  # concerns one copy; the others are still checked
+            finding = problem("folders or label files not as expected", [str(error)])
             reports.append(CopyReport(name, path, (finding,)))
     try:
         with progress("checking", sum(map(len, copies))) as shown:
             reports.extend(copy.check(workers or count_cores(), shown.advance) for copy in copies)
     except KeyboardInterrupt:
-        say("stopped before everything was looked at; nothing is reported")
+        say("stopped before everything was checked; no report was written")
         raise typer.Exit(INTERRUPTED) from None
     for found in reports:
         print_report(found)
@@ -102,7 +109,7 @@ def check(
 
 
 def print_report(report: CopyReport) -> None:
-    """Print a line for everything that was counted."""
+    """Print a line for each count."""
     table = Table(
         title=escape(f"{report.name}, {report.folder}"),
         title_justify="left",
@@ -128,5 +135,5 @@ def print_report(report: CopyReport) -> None:
 
 
 def shorten(name: str) -> str:
-    """Return what fits into a cell."""
+    """Return a name shortened to fit into a cell."""
     return name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}..."

@@ -1,4 +1,4 @@
-"""`saliency data describe`: what is in a labelled set."""
+"""`saliency data describe`: statistics and drawings of labelled sets."""
 
 from __future__ import annotations
 
@@ -25,22 +25,25 @@ if TYPE_CHECKING:
 def describe(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="SET...", help="Folders of sets, packed or in their own layout."),
+        typer.Argument(
+            metavar="SET...", help="Folders of sets, packed or in their original layout."
+        ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PAGE.html", help="Where the page goes.")
+        Path, typer.Option("--output", "-o", metavar="PAGE.html", help="HTML page to write.")
     ] = Path("sets.html"),
     images: Annotated[
-        int, typer.Option("--images", min=0, help="Images to read of each set; 0: all.")
+        int, typer.Option("--images", min=0, help="Number of images to read of each set; 0: all.")
     ] = 2000,
     low: Annotated[float, typer.Option("--low", help="Worst rating in a ratings.csv.")] = 1,
     high: Annotated[float, typer.Option("--high", help="Best rating in a ratings.csv.")] = 7,
     workers: Workers = None,
 ) -> None:
-    """Print what is in labelled sets, and draw it: ratings, mean density, fixations, sizes.
+    """Print and draw statistics of labelled sets: ratings, mean density, fixations, sizes.
 
-    The page is one file that works from disk. Numbers of images are of the whole set; all else is
-    of --images of them, spread evenly. Images that cannot be read are counted and left out.
+    The page is one file that works from disk. Numbers of images count the whole set; all other
+    figures come from --images of them, spread evenly. Images that cannot be read are counted and
+    left out.
 
     **Example:** `saliency data describe DATA/ava DATA/salicon -o sets.html`
     """
@@ -62,7 +65,7 @@ def describe(
 
 
 def print_table(descriptions: Sequence[Description]) -> None:
-    """Print a line a set, and those images that cannot be read."""
+    """Print one line per set, and the images that cannot be read."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1))
     for heading in (
         "set",
@@ -90,7 +93,9 @@ def print_table(descriptions: Sequence[Description]) -> None:
             f"{median(found.votes):,.0f}" if found.votes else "",
         )
     stdout.print(table)
-    stdout.print("pixels, fixations and votes of an image: medians; score: mean", highlight=False)
+    stdout.print(
+        "pixels, fixations and votes: medians over images; score: mean over images", highlight=False
+    )
     for found in descriptions:
         if found.damaged:
             say(f"{found.name}: {len(found.damaged)} of {found.looked} images cannot be read:")

@@ -1,4 +1,4 @@
-"""What the verbs of `saliency data` share."""
+"""Options that the verbs of `saliency data` share."""
 
 from typing import Annotated
 
@@ -6,8 +6,8 @@ import typer
 
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Threads that read images; one a core if not given."),
+    typer.Option("--workers", min=1, help="Threads that read images; one per core if not given."),
 ]
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, by the convention of shells."""

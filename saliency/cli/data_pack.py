@@ -1,4 +1,4 @@
-"""`saliency data pack`: labelled sets in few large files."""
+"""`saliency data pack`: packs labelled sets into few large files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from saliency.curation.pack import Packed, Source
 
 SIZE = "384x512"
-"""`saliency.curation.pack.SIZE`, which takes seconds to import."""
+"""The same as `saliency.curation.pack.SIZE`, which takes seconds to import."""
 
 
 def pack(
@@ -27,49 +27,51 @@ def pack(
         Path, typer.Argument(metavar="CONFIG.toml", help="The recipe whose sets are packed.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder that receives a folder for each set.")
+        Path,
+        typer.Option("--output", "-o", help="Folder to write to; each set gets a folder in it."),
     ],
     data_root: DataRoot = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="This set; repeatable.")
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Pack only the set of this name; repeatable."),
     ] = None,
     size: Annotated[
         str,
         typer.Option(
             "--size",
             metavar="HxW",
-            help="Pixels that a landscape image is shrunk to cover, turned for portraits.",
+            help="HEIGHTxWIDTH that a shrunk landscape image still covers; swapped for portraits.",
         ),
     ] = SIZE,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEGs.")] = 90,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality, 1..100.")] = 90,
     workers: Workers = None,
 ) -> None:
     """Shrink the images of a recipe's sets and write them with their labels into few large files.
 
-    Shards are tar files in the layout of WebDataset, with a checksum each. Training reads them in
-    any order: `saliency train` with the same recipe and `--data` naming the folder written here.
-    Fixations stay points, votes stay counts. The default size is enough for training at 288x384
-    with its random crops.
+    The files (shards) are tar files in the layout of WebDataset, each with a checksum. To train
+    from them, run `saliency train` with the same recipe and `--data` naming the folder written
+    here. Fixations stay points, votes stay counts. The default size is enough for training at
+    288x384 with its random crops.
 
-    A run that was stopped goes on with the same command; so is a deleted shard written again. An
-    image that cannot be read is named and left out, and the exit code is 1 then.
+    After an interruption run the same command again; it continues where it stopped, and it writes
+    deleted shards again. An image that cannot be read is named and left out; the exit code is
+    then 1.
 
     **Example:** `saliency data pack data/recipes/ava_salicon.toml --data DATA -o PACKED`
     """
     with training_extra("data pack"):
         from saliency.curation.pack import open_source
         from saliency.curation.pack import pack as pack_source
-        from saliency.training.config import load_config
-        from saliency.training.data import find_data_root
+        from saliency.datasets.config import find_data_root, load_data_config
 
     height_width = to_size(size)
-    config = load_config(recipe)
-    root = find_data_root(config.data, data_root)
-    names = [s.name for s in config.data.sets]
+    config = load_data_config(recipe)
+    root = find_data_root(config, data_root)
+    names = [s.name for s in config.sets]
     for name in only or ():
         if name not in names:
             raise ConfigError(f"`--only` should be one of {', '.join(names)}. Found {name!r}.")
-    sources = [open_source(s, root) for s in config.data.sets if not only or s.name in only]
+    sources = [open_source(s, root) for s in config.sets if not only or s.name in only]
 
     def pack_one(source: Source) -> Packed:
         with progress(source.config.name, len(source)) as shown:
@@ -89,7 +91,7 @@ def pack(
             print_packed(packed)
             failed += len(packed.skipped)
     except KeyboardInterrupt:
-        say("stopped; the same command goes on")
+        say("stopped; run the same command again to continue")
         raise typer.Exit(INTERRUPTED) from None
     if failed:
         say(f"{failed} images could not be read")
@@ -97,7 +99,7 @@ def pack(
 
 
 def print_packed(packed: Packed) -> None:
-    """Print what was written, and name what was left out."""
+    """Print what was written, and name the images that were left out."""
     for name, why in packed.skipped.items():
         say(f"skipped: {name}: {why}", style="yellow")
     stdout.print(
@@ -109,7 +111,7 @@ def print_packed(packed: Packed) -> None:
 
 
 def to_size(text: str) -> tuple[int, int]:
-    """Return (height, width) of a text such as 384x512."""
+    """Return (height, width) from a text such as 384x512."""
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise ConfigError(f"`--size` should be HEIGHTxWIDTH, such as {SIZE}. Found {text!r}.")

@@ -1,4 +1,4 @@
-"""`saliency evaluate`: a checkpoint against labelled images."""
+"""`saliency evaluate`: measures a checkpoint on labelled images."""
 
 import dataclasses
 import json
@@ -23,63 +23,82 @@ from saliency.evaluation import (
     SetResult,
 )
 from saliency.evaluation import evaluate as evaluate_set
+from saliency.order_evaluation import OrderShare, measure_order
 from saliency.predictor import Predictor
 
 
 def evaluate(
     recipe: Annotated[
-        Path, typer.Argument(metavar="CONFIG.toml", help="The recipe whose sets to measure on.")
+        Path,
+        typer.Argument(metavar="CONFIG.toml", help="Recipe that names the sets to measure on."),
     ] = Path("data/recipes/release.toml"),
     overrides: Overrides = None,
     data_root: DataRoot = None,
     part: Annotated[
-        Literal["train", "val", "test"], typer.Option(help="Which images of each set.")
+        Literal["train", "val", "test"], typer.Option(help="Part of each set to measure on.")
     ] = "test",
     sets: Annotated[
-        list[str] | None, typer.Option("--only", help="Only the set of this name; repeatable.")
+        list[str] | None,
+        typer.Option("--only", help="Measure only on the set of this name; repeatable."),
     ] = None,
     center_bias: Annotated[
         bool, typer.Option(help="Also measure the centre bias of the training images.")
     ] = True,
+    spoilt: Annotated[
+        int,
+        typer.Option(
+            help="Largest number of photos of each rated set that are also compared with spoilt "
+            "copies; 0: none.",
+            min=0,
+        ),
+    ] = 60,
     weights: Weights = None,
     device: Device = "auto",
-    backend: Backend = "torch",  # the reference: numbers that do not depend on what is installed
+    backend: Backend = "torch",  # the reference, so that numbers do not depend on what is installed
     batch_size: BatchSize = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Numbers for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
 ) -> None:
-    """Measure a checkpoint on labelled images, every photo in the neutral setting.
+    """Measure a checkpoint on labelled images.
 
-    Prints means over images with 95 % bootstrap intervals: NSS, CC, KLDiv, SIM, AUC, sAUC and IG
-    (against the centre bias of the training images) of maps; SRCC, PLCC, accuracy and EMD of
-    scores. For networks that state their scores' errors (`model.heteroscedastic`) also Spearman's
-    correlation of made and stated errors and the share of photos within 1 and 2 deviations.
+    Maps are predicted in the neutral setting, as for users' photos. Prints means over images with
+    95 % bootstrap intervals. For maps: NSS, CC, KLDiv, SIM, AUC, sAUC and IG (against the centre
+    bias of the training images). For scores: SRCC, PLCC, accuracy and EMD. For networks that state
+    the errors of their scores (`model.heteroscedastic`): Spearman's correlation of actual and
+    stated errors, and the share of photos within 1 and 2 standard deviations.
+
+    For rated sets it also prints how often a copy of a photo that was spoilt on purpose (out of
+    focus, shaken, noisy, ...), mildly and badly, scores lower than the photo; .5 is chance.
 
     **Example:** `saliency evaluate data/recipes/release.toml --data DATA --part test`
     """
     with training_extra("evaluate"):
-        from saliency.training.config import is_rated, load_config
-        from saliency.training.data import build_set, find_data_root, fit_center_bias, groups_of
+        from saliency.datasets.config import find_data_root, is_rated, load_data_config
+        from saliency.datasets.sets import build_set, groups_of, trains_only
+        from saliency.evaluation import fit_center_bias
 
-    config = load_config(recipe, overrides or ())
-    root = find_data_root(config.data, data_root)
-    names = [s.name for s in config.data.sets]
+    config = load_data_config(recipe, overrides or ())
+    root = find_data_root(config, data_root)
+    names = [s.name for s in config.sets]
     unknown = sorted(set(sets or ()) - set(names))
     if unknown:
         raise ConfigError(f"`--only` should be among {', '.join(names)}. Found {unknown[0]!r}.")
     predictor = Predictor.load(weights, device, backend=backend)
-    labelled = tuple(a.attribute() for a in config.data.attributes)
+    labelled = tuple(a.attribute() for a in config.attributes)
     if labelled and predictor.attributes and labelled != predictor.attributes:
         raise ConfigError(
-            "`data.attributes` should be those that the weights tell, "
+            "`data.attributes` should be the attributes that the weights predict, "
             f"{list(predictor.attributes)}. Found {list(labelled)}."
         )
     stderr.print(predictor.describe(), highlight=False)
     results: dict[str, list[SetResult]] = {}
+    orders: dict[str, list[OrderShare]] = {}
     with progress_bar() as bar:
-        for set_config in config.data.sets:
+        for set_config in config.sets:
             if sets and set_config.name not in sets:
                 continue
-            dataset = build_set(set_config, part, root, config.data.attribute_columns())
+            if not sets and part != "train" and trains_only(set_config):
+                continue
+            dataset = build_set(set_config, part, root, config.attribute_columns())
             bias = None
             if not is_rated(set_config):
                 bias = fit_center_bias(build_set(set_config, "train", root))
@@ -98,6 +117,16 @@ def evaluate(
                     on_image=partial(bar.advance, task),
                 )
                 results.setdefault(name, []).append(result)
+            if spoilt and is_rated(set_config) and predictor.architecture["aesthetics"]:
+                photos = min(spoilt, len(dataset))
+                task = bar.add_task(f"{set_config.name}, spoilt", total=photos)
+                orders[set_config.name] = measure_order(
+                    predictor,
+                    dataset,
+                    groups=groups_of(dataset),
+                    limit=photos,
+                    on_image=partial(bar.advance, task),
+                )
             for reason in result.skipped:
                 stderr.print(
                     f"skipped: {reason}",
@@ -107,19 +136,46 @@ def evaluate(
                     soft_wrap=True,
                 )
     if as_json:
-        print(json.dumps({n: [dataclasses.asdict(r) for r in rs] for n, rs in results.items()}))
+        found = {n: [dataclasses.asdict(r) for r in rs] for n, rs in results.items()}
+        order = {name: [dataclasses.asdict(row) for row in rows] for name, rows in orders.items()}
+        print(json.dumps(found | ({"order": order} if order else {})))
         return
     for name, rows in results.items():
         for metrics in (METRICS, SCORE_METRICS, None, ERROR_METRICS):
             print_table(name, part, rows, metrics)
+    for name, shares in orders.items():
+        print_order(name, part, shares)
+
+
+def print_order(name: str, part: str, shares: list[OrderShare]) -> None:
+    """Print how often spoilt copies score lower: a row for each kind, columns for severities."""
+    severities = list(dict.fromkeys(row.severity for row in shares))
+    table = Table(
+        title=f"{name}, {part}, {shares[0].photos} photos: share of spoilt copies that score lower "
+        "[95 % interval], mean drop in points",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+    )
+    table.add_column("spoilt by", overflow="fold")
+    for severity in severities:
+        table.add_column(f"severity {severity:.2g}", justify="right", overflow="fold")
+    for kind in dict.fromkeys(row.kind for row in shares):
+        cells = [
+            f"{row.share:.3f} \\[{row.interval.low:.3f}, {row.interval.high:.3f}] {row.drop:+.2f}"
+            for row in shares
+            if row.kind == kind
+        ]
+        table.add_row(kind.replace("_", " "), *cells)
+    stdout.print(table)
 
 
 def print_table(
     name: str, part: str, results: list[SetResult], metrics: tuple[str, ...] | None = None
 ) -> None:
-    """Print those of `metrics` that there are, a row a set; nothing if there are none.
+    """Print the `metrics` that were measured, one row per set; nothing if there are none.
 
-    Without `metrics`, print those that no other table has: the attributes'.
+    Without `metrics`, print those that no other table has, which are the attributes'.
     """
     others = {*METRICS, *SCORE_METRICS, *ERROR_METRICS}
     columns = dict.fromkeys(
@@ -130,7 +186,7 @@ def print_table(
     )
     if not columns:
         return
-    # Eight narrow columns fit into the 80 characters that a pipe has; nothing is cut short.
+    # Eight narrow columns fit into 80 characters, the width of a pipe, so that nothing is cut.
     table = Table(
         title=f"{name}, {part} images: mean [95 % interval]",
         title_justify="left",

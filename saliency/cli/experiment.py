@@ -1,4 +1,4 @@
-"""`saliency experiment NAME`: questions asked of the data."""
+"""`saliency experiment NAME`: experiments on data and on training."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from saliency.cli.gaussian_process import gaussian_process
 from saliency.cli.gradnorm_toy import gradnorm_toy
 from saliency.cli.options import DataRoot
 
-app = typer.Typer(help="Questions asked of the data.", no_args_is_help=True)
+app = typer.Typer(help="Experiments on data and on training.", no_args_is_help=True)
 
 
 @app.callback()
@@ -25,8 +25,8 @@ def _root() -> None:
 app.command("ablation")(ablation)
 app.command(
     "sharing",
-    help="Compare schemes of sharing the encoder, with what they cost: `ablation` for a study such "
-    "as data/recipes/studies/sharing.toml.",
+    help="Compare schemes of sharing the encoder, and their costs: `ablation` for a study such as "
+    "data/recipes/studies/sharing.toml.",
 )(ablation)
 app.command("attention-and-beauty")(attention_and_beauty)
 app.command("gaussian-process")(gaussian_process)
@@ -36,11 +36,14 @@ app.command("gradnorm-toy")(gradnorm_toy)
 @app.command("beauty-ridge")
 def beauty_ridge(
     recipe: Annotated[
-        Path, typer.Argument(metavar="CONFIG.toml", help="Names the encoder and a set with folds.")
+        Path,
+        typer.Argument(
+            metavar="CONFIG.toml", help="A recipe that names the encoder and a set with folds."
+        ),
     ] = Path("data/recipes/release.toml"),
     data_root: DataRoot = None,
     final_features: Annotated[
-        bool, typer.Option(help="Also use what the ImageNet classifier pools.")
+        bool, typer.Option(help="Also use the pooled features of the ImageNet classifier.")
     ] = False,
 ) -> None:
     """Cross-validate ridge regression of beauty on the frozen encoder's features.
@@ -48,9 +51,9 @@ def beauty_ridge(
     **Example:** `saliency experiment beauty-ridge data/recipes/release.toml --data DATA`
     """
     with training_extra("experiment"):
+        from saliency.datasets.config import find_data_root
         from saliency.experiments.beauty_ridge import cross_validate
         from saliency.training.config import load_config
-        from saliency.training.data import find_data_root
 
     config = load_config(recipe)
     root = find_data_root(config.data, data_root)

@@ -1,4 +1,4 @@
-"""`saliency experiment gaussian-process`: rated tasks told together, on frozen features."""
+"""`saliency experiment gaussian-process`: predicts several ratings together, on frozen features."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,23 +24,26 @@ def gaussian_process(
     recipe: Annotated[
         Path,
         typer.Argument(
-            metavar="CONFIG.toml", help="Names the encoder, a set with folds, and attributes."
+            metavar="CONFIG.toml",
+            help="A recipe that names the encoder, a set with folds, and attributes.",
         ),
     ] = Path("data/recipes/rated.toml"),
     data_root: DataRoot = None,
     overrides: Overrides = None,
     final_features: Annotated[
-        bool, typer.Option(help="Also use what the ImageNet classifier pools.")
+        bool, typer.Option(help="Also use the pooled features of the ImageNet classifier.")
     ] = False,
 ) -> None:
-    """Predict all ratings together from frozen features, beside ridge, and check how sure it is.
+    """Predict all ratings together with a Gaussian process on frozen features.
+
+    Compares it with ridge regression and checks its stated uncertainty.
 
     **Example:** `saliency experiment gaussian-process data/recipes/rated.toml --data DATA`
     """
     with training_extra("experiment"):
+        from saliency.datasets.config import find_data_root
         from saliency.experiments.gaussian_process import cross_validate
         from saliency.training.config import load_config
-        from saliency.training.data import find_data_root
 
     config = load_config(recipe, overrides or ())
     root = find_data_root(config.data, data_root)
@@ -73,7 +76,7 @@ def _show(rated: "Rated") -> None:
             f"  fold {fold.fold}  length scale {fold.length_scale:.2f}  noise {fold.noise:.2f}"
             + "".join(pairs)
         )
-    line("its errors against its standard deviations, all folds")
+    line("actual errors against predicted standard deviations, all folds")
     for target in rated.targets:
         found = rated.calibration(target)
         line(

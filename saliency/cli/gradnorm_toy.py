@@ -1,4 +1,4 @@
-"""`saliency experiment gradnorm-toy`: every strategy on a problem whose answer is known."""
+"""`saliency experiment gradnorm-toy`: weighting strategies on the GradNorm paper's toy problem."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from saliency.cli.extras import training_extra
 from saliency.files import write_atomically
 
 if TYPE_CHECKING:
-    from saliency.experiments.gradnorm_study import Study
+    from saliency.experiments.gradnorm_toy import Study
 
 
 def gradnorm_toy(
     out_dir: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of results.json and report.html.")
+        Path, typer.Option("--output", "-o", help="Folder for results.json and report.html.")
     ],
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each strategy.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Runs of each strategy, each with its own seed.")
+    ] = 3,
     law: Annotated[
         Literal["unit", "deviations", "variances"],
         typer.Option(
@@ -30,7 +32,7 @@ def gradnorm_toy(
         ),
     ] = "unit",
     quick: Annotated[
-        bool, typer.Option("--quick", help="One seed and few steps, to try it out.")
+        bool, typer.Option("--quick", help="Use one seed and few steps, to try it out.")
     ] = False,
 ) -> None:
     """Compare all task weightings on the toy problem of the GradNorm paper.
@@ -42,22 +44,23 @@ def gradnorm_toy(
     **Example:** `saliency experiment gradnorm-toy -o runs/toy`
     """
     with training_extra("experiment"):
-        from saliency.experiments.gradnorm_page import write_page
-        from saliency.experiments.gradnorm_study import Plan, run_study
+        from saliency.experiments.gradnorm_page import to_json, write_page
+        from saliency.experiments.gradnorm_toy import Plan, run_study
 
     plan = Plan.of(law=law, seeds=seeds, quick=quick)
     with progress_bar() as bar:
         task = bar.add_task("epochs", total=plan.epochs)
         study = run_study(plan, on_epoch=lambda: bar.advance(task))
     results, report = out_dir / "results.json", out_dir / "report.html"
-    write_atomically(results, json.dumps(study.to_json()).encode())
+    write_atomically(results, json.dumps(to_json(study)).encode())
     write_page(study, report)
     _show(study)
     stdout.print(f"{results}\n{report}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _show(study: Study) -> None:
-    """Print final scores, the sweep of alpha, and the paper's findings here."""
+    """Print final scores, the sweep of alpha, and whether the paper's findings were seen."""
+    from saliency.experiments.gradnorm_page import judge, to_sentences
     from saliency.experiments.gradnorm_toy import STRATEGIES
 
     counts = [len(result.setup.sigmas) for result in study.results]
@@ -74,12 +77,12 @@ def _show(study: Study) -> None:
         table.add_row(name, *cells)
     stdout.print(table)
     for count, result in zip(counts, study.results, strict=True):
-        for expectation in result.expectations:
+        for expectation in judge(result):
             stdout.print(
                 f"{count} tasks: {expectation.claim}\n  {expectation.verdict}: {expectation.found}",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,
             )
-    for sentence in study.under_other_choices():
+    for sentence in to_sentences(study):
         stdout.print(sentence, highlight=False, markup=False, soft_wrap=True)

@@ -6,21 +6,31 @@ from typing import Annotated
 import typer
 
 from saliency.backends import BackendName
+from saliency.checkpoint import find_weights
 from saliency.predictor import BATCH_SIZE
 
 Weights = Annotated[
     Path | None,
-    typer.Option("--weights", "-w", help="A checkpoint; the released one if not given."),
+    typer.Option(
+        "--weights",
+        "-w",
+        parser=find_weights,
+        metavar="FILE|NAME",
+        help="A checkpoint, or the name of released weights: default, or accurate (better "
+        "maps, slower).",
+    ),
 ]
 Device = Annotated[
     str,
-    typer.Option("--device", "-d", help="auto, cpu, cuda, cuda:N or mps; a GPU if there is one."),
+    typer.Option(
+        "--device", "-d", help="auto, cpu, cuda, cuda:N or mps; auto takes a GPU if there is one."
+    ),
 ]
 Backend = Annotated[
     BackendName,
     typer.Option(
         "--backend",
-        help="What computes the network; auto: the fastest that is installed and goes with the "
+        help="Library that computes the network; auto: the fastest installed one that suits the "
         "weights (see `saliency export`) and the device.",
     ),
 ]
@@ -29,7 +39,7 @@ DataRoot = Annotated[
     typer.Option(
         "--data",
         envvar="SALIENCY_DATA",
-        help="Folder that holds the data sets, one folder each.",
+        help="Folder of the data sets, which has one folder for each.",
     ),
 ]
 BatchSize = Annotated[
@@ -38,10 +48,15 @@ BatchSize = Annotated[
         "--batch-size",
         "-b",
         min=1,
-        help=f"Photos that are computed together; 1 on a processor, {BATCH_SIZE} on a GPU.",
+        help=f"Photos that are computed together; default: 1 on a CPU, {BATCH_SIZE} on a GPU.",
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override, as in train.epochs=3."),
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Override a value of the recipe, as in train.epochs=3; repeatable.",
+    ),
 ]

@@ -1,50 +1,41 @@
-"""`saliency predict`: photos in, maps, overlays and scores out."""
+"""`saliency predict`: maps, overlays and scores of photos."""
 
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from saliency import __version__
-from saliency.backends import BackendName
-from saliency.batch import (
-    FAILURES_NAME,
-    Journal,
-    MapKind,
-    Outcome,
-    OverlayKind,
-    Photo,
-    Pictures,
-    TableFormat,
-    Watcher,
-    check_format,
-    find_files,
-    name_photos,
-    name_table,
-    to_fingerprint,
-    to_output_error,
-    write_failures,
-    write_table,
+from saliency.batch import FAILURES_NAME, MapKind, OverlayKind, Pictures, TableFormat
+from saliency.batch.engine import EngineName
+from saliency.batch.events import (
+    Event,
+    Finished,
+    PhotoDone,
+    PhotoFailed,
+    PhotosFound,
+    PhotoSkipped,
+    ReportProgress,
+    Started,
 )
-from saliency.batch.engine import Engine, EngineName, LocalEngine
-from saliency.checkpoint import identify, released_weights
+from saliency.batch.folder import predict_folder
 from saliency.cli.options import Backend, BatchSize, Device, Weights
-from saliency.cli.progress import Progress, print_results_to, progress, say
-from saliency.devices import count_cores
-from saliency.errors import ConfigError, SaliencyError
+from saliency.cli.progress import (
+    Progress,
+    only_results_on_stdout,
+    progress,
+    say,
+    say_notes,
+    say_passed_over,
+)
 from saliency.insights import AspectRatio
-from saliency.predictor import Predictor
+from saliency.records import Record
 from saliency.rendering import OVERLAY_SIDE_PX
 from saliency.stopping import stop_requests
 
-POLL_S = 1.0
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, by the convention of shells."""
 
 
 def predict(
@@ -66,259 +57,176 @@ def predict(
         int | None,
         typer.Option(
             min=1,
-            help="Photos (batches on a GPU) in work at a time; one a core. With Ray processes; one "
-            "a core or GPU of the cluster.",
+            help="Photos (batches on a GPU) in work at a time; default: one per core. With Ray: "
+            "processes; default: one per core or GPU of the cluster.",
         ),
     ] = None,
-    engine_name: Annotated[
+    engine: Annotated[
         EngineName,
-        typer.Option("--engine", help="Threads, or Ray: processes, here or on a cluster."),
+        typer.Option(
+            "--engine",
+            help="local: threads of this process; ray: processes on this machine or on a cluster.",
+        ),
     ] = "local",
     ray_address: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
             envvar="RAY_ADDRESS",
-            help="A running cluster, as auto or HOST:PORT, whose machines see the folders by the "
-            "same paths; not given: Ray is started here.",
+            help="Address of a running Ray cluster, auto or HOST:PORT; its machines must see the "
+            "folders by the same paths. If not given, Ray is started on this machine.",
         ),
     ] = None,
     table_format: Annotated[
-        TableFormat, typer.Option("--format", help="Of the table predictions.FORMAT.")
+        TableFormat, typer.Option("--format", help="Format of the table predictions.FORMAT.")
     ] = "jsonl",
     overlay: Annotated[
-        OverlayKind, typer.Option(help="Attention glowing on the photo; jpg is faster.")
+        OverlayKind,
+        typer.Option(
+            help="Format of the overlay, which shows attention as a glow on the photo; jpg is "
+            "faster."
+        ),
     ] = "png",
     overlay_size: Annotated[
-        int, typer.Option(metavar="PX", min=1, help="Longer side of an overlay, at most.")
+        int, typer.Option(metavar="PX", min=1, help="Maximum length of an overlay's longer side.")
     ] = OVERLAY_SIDE_PX,
+    legend: Annotated[
+        bool, typer.Option("--legend", help="Say below an overlay what its colours mean.")
+    ] = False,
     saliency_map: Annotated[
         MapKind,
-        typer.Option("--map", help="Peak 65535 or 255, or floats that sum to 1."),
+        typer.Option(
+            "--map",
+            help="Format of the map: peak 65535 (png16), peak 255 (png8), or floats that sum to 1 "
+            "(npy).",
+        ),
     ] = "png16",
     map_size: Annotated[
         int | None,
         typer.Option(
-            metavar="PX", min=1, help="Longer side of a map, at most; the photo's if not given."
+            metavar="PX",
+            min=1,
+            help="Maximum length of a map's longer side; the photo's size if not given.",
         ),
     ] = None,
     crops: Annotated[
         list[str] | None,
         typer.Option(
-            "--crop", metavar="W:H", help="Also the best crop of this shape; repeatable; slower."
+            "--crop",
+            metavar="W:H",
+            help="Also write the best crop of this shape, such as 16:9; repeatable; slower.",
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option(help="Skip what is done for this content, weights and options.")
+        bool,
+        typer.Option(help="Skip photos that were done with the same content, weights and options."),
     ] = True,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on with what arrives, until Ctrl-C.")
+        bool, typer.Option("--watch", help="Wait for more photos and predict them, until Ctrl-C.")
     ] = False,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Also report.html: a gallery to sort and filter, charts."),
+        typer.Option(
+            "--report", help="Also write report.html: charts and a gallery to sort and filter."
+        ),
     ] = False,
 ) -> None:
     """Predict where people look and how good each photo looks.
 
     For each photo: STEM.overlay.png (attention glowing on the photo), STEM.map.png (the saliency
     map, 16 bits, peak = 65535) and a record in predictions.jsonl (score 1..10, its standard
-    deviation and distribution, focal points), in the layout of the folder. A photo that fails is
-    named, listed in failures.jsonl and skipped; the exit code is 1 then. Stopped by whatever, the
-    same command goes on.
+    deviation and distribution, focal points). Results mirror the folders of the photos. A photo
+    that fails is named, listed in failures.jsonl and skipped; the exit code is then 1. After an
+    interruption run the same command again; it continues where it stopped.
 
     **Example:** `saliency predict photos/ -o results --report`
     """
-    check_format(table_format)
     shapes = tuple(dict.fromkeys(map(AspectRatio.parse, crops or ())))
-    pictures = Pictures(overlay, overlay_size, saliency_map, map_size, shapes)
-    if watch and "-" in sources:
-        raise ConfigError("`--watch` should have folders or globs to look at. Found a list, -.")
-    if watch and engine_name == "ray":
-        raise ConfigError("`--watch` should go with the engine local. Found ray.")
-    watcher = Watcher(sources) if watch else None
-    found = [] if watch else list(find_files(sources))
-    with (
-        stop_requests() as is_stopping,
-        _open_engine(
-            engine_name, ray_address, weights, device, backend, batch_size, workers
-        ) as engine,
-    ):
-        made_by = to_fingerprint(
-            version=__version__,
-            weights=identify(weights or released_weights()),
-            backend=engine.backend,
-            precision=engine.precision,
-            pictures=asdict(pictures),
+    with ExitStack() as stack:
+        is_stopping = stack.enter_context(stop_requests())
+        if engine == "ray":
+            stack.enter_context(only_results_on_stdout())  # Ray prints too
+        events = predict_folder(
+            sources,
+            out_dir,
+            pictures=Pictures(overlay, overlay_size, saliency_map, map_size, shapes, legend=legend),
+            table_format=table_format,
+            report=report,
+            resume=resume,
+            watch=watch,
+            weights=weights,
+            device=device,
+            backend=backend,
+            batch_size=batch_size,
+            workers=workers,
+            engine=engine,
+            ray_address=ray_address,
+            is_stopping=is_stopping,
         )
-        try:
-            journal = Journal(out_dir, made_by, resume=resume)
-        except OSError as error:
-            raise to_output_error(out_dir, error) from error
-        with journal:
-            run = _Run(
-                engine=engine,
-                journal=journal,
-                pictures=pictures,
-                table_format=table_format,
-                is_stopping=is_stopping,
-                report=_settings(engine, weights, pictures) if report else None,
-            )
-            if watcher is not None:
-                run.watch(watcher)
-            else:
-                run.predict(name_photos(found, journal.owners()))
+        finished = print_events(events, watch=watch)
+    if finished.left:
+        say(f"stopped, {finished.left} photos left; run the same command again to continue")
+        raise typer.Exit(INTERRUPTED)
+    if finished.failed:
+        raise typer.Exit(1)
 
 
-@contextmanager
-def _open_engine(
-    name: EngineName,
-    ray_address: str | None,
-    weights: Path | None,
-    device: str,
-    backend: BackendName,
-    batch_size: int | None,
-    workers: int | None,
-) -> Iterator[Engine]:
-    """Yield what predicts; a Ray that was started for it ends with the context."""
-    if name == "local":
-        workers = workers or count_cores()
-        threads = workers if workers > 1 else None
-        predictor = Predictor.load(weights, device, backend=backend, threads=threads)
-        yield LocalEngine(predictor, batch_size or predictor.batch_size, workers)
-        return
-    try:
-        from saliency.batch.ray_engine import RayEngine, run_ray
-    except ImportError as error:
-        raise ConfigError(
-            "The engine ray needs Ray, which is not installed; to get it: "
-            "pip install 'aesthetic-saliency[ray]'"
-        ) from error
-    print_results_to(sys.stdout)  # what Ray itself prints is none
-    with redirect_stdout(sys.stderr), run_ray(ray_address):
-        yield RayEngine(weights, device, backend, workers=workers, batch_size=batch_size)
+def print_events(events: Iterable[Event], *, watch: bool) -> Finished:
+    """Print events, results to stdout and the rest to stderr; return the last event."""
+    computing, finished = "", None
+    with ExitStack() as stack:
+        shown: Progress | None = None
+        for event in events:
+            match event:
+                case Started():
+                    computing = event.computing
+                    if watch:
+                        say(f"{computing}, watching for photos; Ctrl-C stops")
+                case PhotosFound(total):
+                    if not watch:
+                        say(f"{computing}, photos: {total}")
+                    stack.close()
+                    shown = stack.enter_context(progress("predicting", total))
+                case PhotoDone(record) | PhotoSkipped(record) if shown:
+                    shown.advance(skipped=isinstance(event, PhotoSkipped))
+                    say_notes(record.image, record.notes)
+                    if verdict := describe_score(record):
+                        shown.print_result(f"{verdict}  {record.image}")
+                case PhotoFailed(_, error) if shown:
+                    shown.advance()
+                    say(f"skipped: {error}", style="yellow")
+                case ReportProgress(done, total):
+                    if done == 1:
+                        stack.close()
+                        shown = stack.enter_context(progress("report", total))
+                    if shown:
+                        shown.advance()
+                case Finished():
+                    stack.close()
+                    print_summary(event)
+                    finished = event
+    assert finished is not None  # noqa: S101  # every job that raises nothing ends with it
+    return finished
 
 
-def _settings(engine: Engine, weights: Path | None, pictures: Pictures) -> dict[str, str]:
-    """Return what a report says of how its results were made."""
-    path = weights or released_weights()
-    options = ", ".join(f"{name} {value}" for name, value in asdict(pictures).items() if value)
-    return {
-        "Package": f"aesthetic-saliency {__version__}",
-        "Weights": f"{path.name}, SHA-256 {identify(path)}",
-        "Device": f"{engine.device}, {engine.precision}",
-        "Pictures": options,
-        "Written": time.strftime("%Y-%m-%d %H:%M %Z"),
-    }
+def describe_score(record: Record) -> str:
+    """Return the score and how much people disagree about it, in columns; "" without a score."""
+    if record.score is None:
+        return ""
+    if not record.has_content:
+        return f"{'none':>5}  {'no picture':21}"
+    return f"{record.score:5.2f}  {record.disagreement:21}"
 
 
-@dataclass
-class _Run:
-    """One call of the command."""
-
-    engine: Engine
-    journal: Journal
-    pictures: Pictures
-    table_format: TableFormat
-    is_stopping: Callable[[], bool]
-    report: dict[str, str] | None
-    done: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    resumed: int = 0
-
-    def predict(self, photos: Sequence[Photo]) -> None:
-        """Predict photos that are there."""
-        say(f"{self.engine.describe()}, photos: {len(photos)}")
-        rows = [photo.name for photo in photos]
-        self._predict(photos, rows)
-        self._report(rows)
-        self._sum_up(len(photos))
-        if (left := len(photos) - len(self.done) - len(self.failed)) > 0:
-            say(f"stopped with {left} photos to go; the same command goes on")
-            raise typer.Exit(INTERRUPTED)
-        if self.failed:
-            raise typer.Exit(1)
-
-    def watch(self, watcher: Watcher) -> None:
-        """Predict what arrives until a stop is asked for; the table keeps what has gone since."""
-        say(f"{self.engine.describe()}, watching; Ctrl-C ends it")
-        while not self.is_stopping():
-            began = time.monotonic()
-            if arrived := watcher.poll():
-                self._predict(name_photos(arrived, self.journal.owners()), None)
-            took = time.monotonic() - began
-            self._pause(max(POLL_S, 4 * took))  # a large folder is not looked through all the time
-        self._report(None)
-        self._sum_up(len(self.done) + len(self.failed))
-        if self.failed:
-            raise typer.Exit(1)
-
-    def _predict(self, photos: Sequence[Photo], rows: Sequence[str] | None) -> None:
-        """Predict photos and write the table of `rows`, None for all; it is written anyway."""
-        outcomes = self.engine.predict_files(
-            photos, self.journal, self.pictures, is_stopping=self.is_stopping
-        )
-        try:
-            with progress("predicting", len(photos)) as shown:
-                for outcome in outcomes:
-                    self._tell(outcome, shown)
-        except SaliencyError:
-            with suppress(OSError):  # even a full disk may have room for it
-                self._write_tables(rows)
-            raise
-        try:
-            self._write_tables(rows)
-        except OSError as error:
-            raise to_output_error(self.journal.out_dir, error) from error
-
-    def _tell(self, outcome: Outcome, shown: Progress) -> None:
-        name, entry = outcome.photo.name, outcome.entry
-        shown.advance(skipped=outcome.resumed)
-        self.resumed += outcome.resumed
-        if entry.record is None:
-            self.failed.add(name)
-            say(f"skipped: {entry.error}", style="yellow")
-            return
-        self.done.add(name)
-        self.failed.discard(name)  # while watching: it was not whole before
-        if (score := entry.record["score"]) is not None:
-            shown.print_result(f"{score:5.2f}  {entry.image}")
-
-    def _write_tables(self, rows: Sequence[str] | None) -> None:
-        journal, out_dir = self.journal, self.journal.out_dir
-        write_table(out_dir, self.table_format, journal.entries(rows), self.pictures.crops)
-        write_failures(out_dir, journal.entries(rows))
-
-    def _report(self, rows: Sequence[str] | None) -> None:
-        """Write the page if it was asked for."""
-        if self.report is None:
-            return
-        from saliency.report import write_report  # Jinja2 is not needed without it
-
-        total = len(self.done) + self.resumed if rows is None else len(rows)
-        try:
-            with progress("report", total) as shown:
-                path = write_report(
-                    self.journal.out_dir,
-                    lambda: self.journal.entries(rows),
-                    self.report,
-                    workers=count_cores(),
-                    on_photo=shown.advance,
-                )
-        except OSError as error:
-            raise to_output_error(self.journal.out_dir, error) from error
-        say(f"report: {path}")
-
-    def _sum_up(self, total: int) -> None:
-        line = f"{len(self.done)} of {total} photos predicted; results in {self.journal.out_dir} "
-        line += f"(records in {name_table(self.table_format)})"
-        if self.resumed:
-            line += f"; {self.resumed} were done before"
-        if self.failed:
-            line += f"; {len(self.failed)} failed (see {FAILURES_NAME})"
-        say(line)
-
-    def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.is_stopping():
-            time.sleep(0.1)
+def print_summary(finished: Finished) -> None:
+    """Print to stderr how many photos were predicted, skipped and failed."""
+    if finished.report:
+        say(f"report: {finished.report}")
+    line = f"{finished.done} of {finished.total} photos predicted; results in {finished.out_dir} "
+    line += f"(records in {finished.table.name})"
+    if finished.skipped:
+        line += f"; {finished.skipped} were done before"
+    if finished.failed:
+        line += f"; {finished.failed} failed (see {FAILURES_NAME})"
+    say(line)
+    say_passed_over(finished.passed_over)

@@ -1,14 +1,14 @@
-"""How far a long run is: a bar on a terminal, a line now and then in a log.
+"""Progress of a long run: a bar on a terminal, a line from time to time in a log.
 
-rich is for terminals and takes a while to import; a log gets plain lines.
+rich, which takes a while to import, is used only on terminals.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from datetime import timedelta
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 LOG_EVERY_S = 10.0
 
 _results: TextIO | None = None
-"""Where results go; None is stdout."""
+"""The stream that results are printed to; None is stdout."""
 
 
 class Progress:
-    """Counts what is done of a known number, and prints beside the bar without breaking it."""
+    """Counts finished items of a known number, and prints lines without breaking the bar."""
 
     def __init__(self, description: str, total: int) -> None:
         self._description = description
@@ -40,7 +40,7 @@ class Progress:
         """Count one more.
 
         Args:
-            skipped: It took no time, so it says nothing about the rest.
+            skipped: The item took no time and does not count for the estimate of the time left.
         """
         self._done += 1
         self._skipped += skipped
@@ -64,26 +64,44 @@ class Progress:
         if self._bar is not None and sys.stdout.isatty():
             say(line)
         else:
-            # At once: whoever reads a pipe wants it before the end of a folder or of a watch.
+            # Flushed at once: the reader of a pipe wants each line when it is ready.
             print(line, file=_results or sys.stdout, flush=True)
 
 
 @contextmanager
 def progress(description: str, total: int) -> Iterator[Progress]:
-    """Show progress while inside."""
+    """Show progress inside the context."""
     shown = Progress(description, total)
     with shown._bar or nullcontext():
         yield shown
 
 
-def print_results_to(stream: TextIO) -> None:
-    """Print results to `stream`, whatever becomes of stdout."""
+@contextmanager
+def only_results_on_stdout() -> Iterator[None]:
+    """Send everything but results to stderr inside the context, also what other code prints."""
     global _results
-    _results = stream
+    _results = sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _results = None
+
+
+def say_notes(photo: object, notes: Iterable[str]) -> None:
+    """Print to stderr the faults of a photo's file that was read in spite of them."""
+    for note in notes:
+        say(f"note: {photo}: {note}", style="yellow")
+
+
+def say_passed_over(described: str) -> None:
+    """Print to stderr the files and folders that a search for photos ignored, if any."""
+    if described:
+        say(f"ignored: {described}")
 
 
 def say(line: str, style: str | None = None) -> None:
-    """Print one line to stderr as it is."""
+    """Print one line to stderr without markup or wrapping."""
     if not sys.stderr.isatty():
         print(line, file=sys.stderr)
         return

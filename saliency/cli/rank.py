@@ -1,31 +1,35 @@
 """`saliency rank`: photos by how good they look, with near-duplicates grouped."""
 
 import csv
-import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from saliency.batch import find_photos
+from saliency.batch import PassedOver, find_photos
+from saliency.batch.scoring import ScoredPhoto, UnreadPhoto, score_photos
 from saliency.calibration import Calibration
-from saliency.checkpoint import released_weights, to_sha256
+from saliency.checkpoint import find_weights, to_sha256
 from saliency.cli.console import stdout
 from saliency.cli.options import Backend, BatchSize, Device, Weights
-from saliency.cli.progress import progress, say
+from saliency.cli.progress import progress, say, say_notes, say_passed_over
 from saliency.errors import ConfigError
 from saliency.predictor import Predictor
 from saliency.ranking import RankedPhoto, rank_photos
+from saliency.records import SCHEMA_VERSION
 from saliency.score_reference import ScoreReference, reference_of
-from saliency.scoring import ScoredPhoto, UnreadPhoto, score_photos
-from saliency.sidecars import write_rating
+from saliency.sidecars import SidecarFolders, write_rating
 
-COLUMNS = ("image", "rank", "score", "percentile", "stars", "rating", "group", "best")
+COLUMNS = (
+    *("image", "rank", "score", "disagreement", "percentile", "stars", "rating", "group", "best"),
+    *("quality_flaws", "quality_sharpness", "quality_has_content"),
+)
+"""Columns of the CSV: those of a photo's rank, and some of its record, named as in tables."""
 
 
 def rank(
@@ -37,38 +41,49 @@ def rank(
     ],
     calibration_file: Annotated[
         Path | None,
-        typer.Option("--calibration", help="From `saliency calibrate`: adds your own scale."),
+        typer.Option(
+            "--calibration", help="File from `saliency calibrate`: adds scores on your own scale."
+        ),
     ] = None,
     xmp: Annotated[
-        bool, typer.Option("--xmp", help="Write stars to photo.jpg.xmp beside each photo.")
+        bool,
+        typer.Option("--xmp", help="Write stars to a sidecar, photo.jpg.xmp, beside each photo."),
     ] = False,
     weights: Weights = None,
     device: Device = "auto",
     backend: Backend = "auto",
     batch_size: BatchSize = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="The table, for spreadsheets.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print the table as CSV, for spreadsheets.")
+    ] = False,
 ) -> None:
     """Order photos by aesthetic score, the best first. Nothing is moved or deleted.
 
-    The percentile says how many of the reference photos, 1,700 everyday ones, have a lower score;
-    each fifth of them is worth a star. Photos that show nearly the same (copies, edits, bursts)
-    form a group, and the best of each is marked.
+    The percentile is the share of 1,700 everyday reference photos that have a lower score; each
+    full fifth gives a further star. Photos that show nearly the same (copies, edits, bursts) form a
+    group, and the best of each group is marked: the one with the highest score after points are
+    taken off for being less sharp where people look, more clipped or noisier than the others.
+
+    Flaws where people look (soft, shaken, blown highlights, black shadows, noise) are named, and
+    such a photo gets at most three stars. Files that are no picture (one colour, mere noise) come
+    last and get no stars.
 
     --xmp writes the stars to sidecars that darktable, digiKam (with sidecars switched on) and
-    Immich read; Lightroom reads no sidecars of JPEGs. A photo that has a sidecar or a rating
-    already keeps it and is named.
+    Immich read; Lightroom does not read sidecars of JPEGs. A photo that already has a sidecar or a
+    rating (in EXIF, or in XMP of any program) keeps it and is named; IPTC's urgency is no rating.
 
-    A photo that cannot be read is named and left out; the exit code is 1 then, and also where a
+    A photo that cannot be read is named and left out; the exit code is then 1, as it is if a
     sidecar was not written.
 
     **Example:** `saliency rank photos/ --csv > ranked.csv`
     """
     if as_json and as_csv:
         raise typer.BadParameter("choose one of --json and --csv")
-    photos = find_photos(sources)
+    passed_over = PassedOver()
+    photos = find_photos(sources, passed_over)
     calibration = None if calibration_file is None else Calibration.load(calibration_file)
-    path = weights or released_weights()
+    path = find_weights(weights)
     predictor = Predictor.load(path, device, backend=backend)
     sha256 = to_sha256(path)
     if calibration is not None:
@@ -85,6 +100,7 @@ def rank(
                 say(f"skipped: {outcome.error}", style="yellow")
             else:
                 scored.append(outcome)
+                say_notes(outcome.path, outcome.record.notes)
     ranked = rank_photos(scored, reference, calibration)
     if as_json:
         print_json(ranked, unread)
@@ -93,6 +109,7 @@ def rank(
     else:
         print_table(ranked)
     refused = write_sidecars(ranked) if xmp else 0
+    say_passed_over(passed_over.describe())
     if unread:
         say(f"{len(unread)} of {len(photos)} photos could not be read")
     if unread or refused:
@@ -100,7 +117,7 @@ def rank(
 
 
 def load_reference(weights: Path, sha256: str, *, needed: bool) -> ScoreReference | None:
-    """Return the reference beside the weights; without one, percentiles are left out."""
+    """Return the reference beside the weights; None if it cannot be used and is not needed."""
     try:
         return ScoreReference.load(reference_of(weights), sha256)
     except ConfigError as error:
@@ -111,10 +128,11 @@ def load_reference(weights: Path, sha256: str, *, needed: bool) -> ScoreReferenc
 
 
 def write_sidecars(ranked: list[RankedPhoto]) -> int:
-    """Write the stars of each photo and name those that keep what they have; return how many."""
+    """Write the stars of each photo, name the photos that were refused, and return their number."""
     refused = 0
+    folders = SidecarFolders()
     for photo in ranked:
-        reason = None if photo.stars is None else write_rating(photo.path, photo.stars)
+        reason = None if photo.stars is None else write_rating(photo.path, photo.stars, folders)
         if reason is not None:
             refused += 1
             say(f"no stars written: {reason}", style="yellow")
@@ -123,20 +141,24 @@ def write_sidecars(ranked: list[RankedPhoto]) -> int:
 
 
 def print_table(ranked: list[RankedPhoto]) -> None:
-    """Print a row a photo, without the columns that nothing is known for."""
+    """Print one row per photo, without empty columns."""
     columns: dict[str, list[str]] = {
         "rank": [str(photo.rank) for photo in ranked],
-        "score": [f"{photo.score:.2f}" for photo in ranked],
+        "score": [f"{p.score:.2f}" if p.record.has_content else "none" for p in ranked],
         "rating": ["" if p.rating is None else f"{p.rating:.2f}" for p in ranked],
-        "percentile": ["" if p.percentile is None else f"{p.percentile:.0f}" for p in ranked],
+        "percentile": [
+            "" if p.percentile is None or not p.record.has_content else f"{p.percentile:.0f}"
+            for p in ranked
+        ],
         "stars": ["" if p.stars is None else "*" * p.stars for p in ranked],
         "group": [name_group(photo) for photo in ranked],
+        "flaws": [photo.flaws for photo in ranked],
     }
     shown = {heading: cells for heading, cells in columns.items() if any(cells)}
     table = Table(box=SIMPLE_HEAD, padding=(0, 1))
     for heading in shown:
-        text = heading in ("stars", "group")
-        table.add_column(heading, justify="left" if text else "right", no_wrap=True)
+        text = heading in ("stars", "group", "flaws")
+        table.add_column(heading, justify="left" if text else "right", no_wrap=heading != "flaws")
     table.add_column("photo", overflow="fold")
     for photo, cells in zip(ranked, zip(*shown.values(), strict=True), strict=True):
         table.add_row(*cells, escape(str(photo.path)))
@@ -144,18 +166,19 @@ def print_table(ranked: list[RankedPhoto]) -> None:
 
 
 def name_group(photo: RankedPhoto) -> str:
-    """Return the number of a photo's group, with a mark on its best; nothing outside of groups."""
+    """Return the number of a photo's group, marked if it is the best; "" without a group."""
     if photo.group is None:
         return ""
     return f"{photo.group} best" if photo.best else str(photo.group)
 
 
 def print_json(ranked: list[RankedPhoto], unread: list[UnreadPhoto]) -> None:
-    """Print all photos, and those that could not be read, as one object."""
+    """Print all photos, and those that could not be read, as one JSON object."""
     print(
         json.dumps(
             {
-                "photos": [to_row(photo) for photo in ranked],
+                "schema_version": SCHEMA_VERSION,
+                "photos": [photo.to_json() for photo in ranked],
                 "unread": [{"image": str(path), "error": error} for path, error in unread],
             },
             indent=1,
@@ -164,13 +187,7 @@ def print_json(ranked: list[RankedPhoto], unread: list[UnreadPhoto]) -> None:
 
 
 def print_csv(ranked: list[RankedPhoto]) -> None:
-    """Print a line a photo under a line of names."""
-    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    """Print a header line and one line per photo."""
+    writer = csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(to_row, ranked))
-
-
-def to_row(photo: RankedPhoto) -> dict[str, Any]:
-    """Return the fields of `photo` under their own names, the path as `image`."""
-    fields = dataclasses.asdict(photo)
-    return {"image": str(fields.pop("path")), **fields}
+    writer.writerows(photo.to_json() | photo.record.to_row() for photo in ranked)

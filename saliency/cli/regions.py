@@ -1,4 +1,4 @@
-"""`saliency regions`: how much attention each region of a photo gets."""
+"""`saliency regions`: measures how much attention each region of a photo gets."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,11 @@ from rich.table import Table
 
 from saliency.cli.console import stdout
 from saliency.cli.options import Backend, Device, Weights
-from saliency.cli.progress import say
+from saliency.cli.progress import say, say_notes
 from saliency.cli.region_options import Boxes, BoxesFile, read_regions
-from saliency.insights import RegionAttention, measure_regions, require_density
+from saliency.insights import measure_regions, require_density
 from saliency.predictor import Predictor
+from saliency.records import RegionRecord, regions_to_json
 
 
 def regions(
@@ -24,13 +25,13 @@ def regions(
     weights: Weights = None,
     device: Device = "auto",
     backend: Backend = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Numbers for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
     """Compare regions of a photo by the attention they get.
 
-    For each region: its share of all attention, that share over its share of the area (1 is an
-    average place), its peak as a share of the photo's peak, and its rank. What lies outside the
-    photo is cut off.
+    For each region: its share of all attention, that share divided by its share of the area (1 is
+    average), its peak as a share of the photo's peak, and its rank. Parts of a region outside the
+    photo are cut off.
 
     **Example:** `saliency regions photo.jpg --box title=0,0,400,80 --box 120,80,60,90.5`
     """
@@ -40,14 +41,14 @@ def regions(
     predictor = Predictor.load(weights, device, backend=backend)
     say(f"{predictor.describe()}")
     prediction = predictor.predict(photo)
+    say_notes(photo, prediction.notes)
     found.check_size(prediction.image_size)
     density = require_density(prediction.density)
     measured = measure_regions(density, [region.box for region in found.regions])
     names = [region.name for region in found.regions]
     if as_json:
-        image_size = list(prediction.image_size)
-        rows = [{"name": n, **to_row(region)} for n, region in zip(names, measured, strict=True)]
-        print(json.dumps({"image": str(photo), "image_size": image_size, "regions": rows}))
+        records = [RegionRecord.of(*each) for each in zip(names, measured, strict=True)]
+        print(json.dumps(regions_to_json(str(photo), prediction.image_size, records)))
         return
     table = Table(box=SIMPLE_HEAD, padding=0)
     table.add_column("region", overflow="fold")
@@ -64,16 +65,3 @@ def regions(
             str(region.rank),
         )
     stdout.print(table)
-
-
-def to_row(region: RegionAttention) -> dict[str, object]:
-    """Return the fields of `region` under their own names, for JSON."""
-    box = region.box
-    return {
-        "box": {"x": box.x, "y": box.y, "width": box.width, "height": box.height},
-        "share": region.share,
-        "share_per_area": region.share_per_area,
-        "peak": region.peak,
-        "peak_at": list(region.peak_at),
-        "rank": region.rank,
-    }

@@ -1,4 +1,4 @@
-"""What is in a labelled set: how many images, how large, where people looked, what they voted."""
+"""Describe a labelled set: number and sizes of images, where people looked, how they voted."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from numpy.typing import NDArray
 
 from saliency.datasets import AvaDataset, LabelledDataset, PackedDataset, RatingsDataset, is_packed
 from saliency.datasets.base import name_some
+from saliency.datasets.config import SetConfig
 from saliency.datasets.packed import read_manifest
 from saliency.datasets.score_bins import Rating
+from saliency.datasets.sets import groups_of, open_whole_set, parts_of
 from saliency.densities import normalize_density
 from saliency.errors import DatasetError, ImageError
 from saliency.threads import map_ahead
-from saliency.training.config import SetConfig
-from saliency.training.data import groups_of, open_whole_set, parts_of
 from saliency.types import SCORES, Sample
 
 LAYOUTS = {"AVA.txt": "ava", "maps": "salicon", "stimuli": "osie", "ratings.csv": "ratings"}
-"""What a folder holds -> its layout."""
+"""File or folder that a set contains -> its layout."""
 
 DENSITY_SIZE = (96, 128)
-"""(height, width) of the mean density: every image's frame, stretched."""
+"""(height, width) of the mean density: every image's frame is resized to it."""
 
 
 @dataclass
 class Description:
-    """What is in one set.
+    """Description of one set.
 
     Attributes:
-        name: Of its folder.
-        folder: Where it is.
-        layout: Of the labels.
+        name: Name of its folder.
+        folder: Path of the folder.
+        layout: Layout of the labels.
         packed: Whether it is packed.
-        parts: Images in train, val and test where no split says otherwise.
-        groups: How many groups there are; None in a set without.
-        looked: How many images the rest is of, spread evenly.
-        damaged: Those of them that cannot be read, with the reason.
+        parts: Number of images in train, val and test, without a separate split.
+        groups: Number of groups; None in a set without groups.
+        looked: Number of images that were read, spread evenly over the set.
+        damaged: Images among them that cannot be read, with the reason.
         sizes: (height, width) of each image.
-        fixations: How many each image has, in a set with fixations.
+        fixations: Number of fixations of each image, in a set with fixations.
         densities: Number of images in `mean_density`.
-        mean_density: `DENSITY_SIZE` float32, sums to 1; None in a set without.
+        mean_density: `DENSITY_SIZE` float32, sums to 1; None in a set without densities.
         scores: Mean of each image's score distribution, 1..10.
         score_stds: Standard deviation of each image's score distribution.
-        votes: How many people rated each image, where that is known.
+        votes: Number of raters of each image, where known.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Description:
 
     @property
     def images(self) -> int:
-        """How many images the set has."""
+        """Number of images in the set."""
         return sum(self.parts.values())
 
 
@@ -78,9 +78,9 @@ class OpenSet:
     """A set to be described.
 
     Attributes:
-        description: With what is known without reading an image.
+        description: What is known without reading an image.
         dataset: The images.
-        indices: Those that are going to be read.
+        indices: Indices of the images to read.
     """
 
     description: Description
@@ -89,16 +89,16 @@ class OpenSet:
 
 
 def open_set(folder: Path, limit: int, low: float = 1, high: float = 7) -> OpenSet:
-    """Open a folder, packed or in one of the layouts that are known.
+    """Open a folder that is packed or in one of the known layouts.
 
     Args:
-        folder: Its name becomes the set's.
-        limit: Images to read at most; 0 for all.
+        folder: The folder; its name becomes the set's name.
+        limit: Most images to read; 0 for all.
         low: Worst rating of the scale, in the layout `ratings`.
         high: Best rating of the scale.
 
     Raises:
-        DatasetError: If the folder is of no known layout, or not what its layout says.
+        DatasetError: If the folder is of no known layout, or does not match its layout.
     """
     name = folder.resolve().name
     packed = is_packed(folder)
@@ -124,7 +124,7 @@ def open_set(folder: Path, limit: int, low: float = 1, high: float = 7) -> OpenS
 def describe(
     opened: OpenSet, workers: int = 1, on_image: Callable[[], None] | None = None
 ) -> Description:
-    """Read the chosen images of a set; one that cannot be read is named and passed over."""
+    """Read the chosen images of a set; images that cannot be read are listed and skipped."""
     found, dataset = opened.description, opened.dataset
     total = np.zeros(DENSITY_SIZE)
 
@@ -168,7 +168,7 @@ def _find_layout(folder: Path) -> str:
             return layout
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     raise DatasetError(
-        f"{folder} should be a packed set or hold one of {', '.join(LAYOUTS)}. "
+        f"{folder} should be a packed set or contain one of {', '.join(LAYOUTS)}. "
         f"Found {name_some(names) or 'nothing'}."
     )
 

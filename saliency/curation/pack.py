@@ -1,4 +1,4 @@
-"""A labelled set -> shards that training reads fast; see `saliency.datasets.packed`."""
+"""Pack a labelled set into shards that training reads fast; see `saliency.datasets.packed`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.datasets import AvaDataset, LabelledDataset, RatingsDataset
+from saliency.datasets.config import SetConfig
 from saliency.datasets.packed import (
     MANIFEST,
     Manifest,
@@ -27,15 +28,14 @@ from saliency.datasets.packed import (
     to_members,
     write_members,
 )
+from saliency.datasets.sets import groups_of, open_whole_set, parts_of
 from saliency.densities import resize_density
 from saliency.errors import ConfigError, DatasetError, ImageError
-from saliency.files import write_atomically
+from saliency.files import replacing, write_atomically
 from saliency.locks import hold_folder
 from saliency.preprocessing import resize
 from saliency.rendering import to_saliency_map
 from saliency.threads import map_ahead
-from saliency.training.config import SetConfig
-from saliency.training.data import groups_of, open_whole_set, parts_of
 from saliency.types import Fixations, Sample
 
 SIZE = (384, 512)
@@ -46,24 +46,24 @@ The smallest crop that training takes by default has .7 of the area and 1.18 tim
 """
 
 QUALITY = 90
-"""Of the JPEGs."""
+"""JPEG quality, 1..100."""
 
 SHARD_IMAGES = 1000
-"""Images in a shard: some 70 MB, and what a stopped run repeats at most."""
+"""Images in a shard: about 70 MB, and the most that a stopped run has to repeat."""
 
 ARCHIVE_END = bytes(1024)
-"""What closes a tar: two blocks of zeros."""
+"""The end of a tar file: two blocks of zeros."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What has been packed.
+    """The result of packing.
 
     Attributes:
-        folder: Of the packed set.
-        images: How many there are.
-        bytes: Of all shards.
-        skipped: Images that could not be read -> why.
+        folder: Folder of the packed set.
+        images: Number of images.
+        bytes: Size of all shards.
+        skipped: Images that could not be read -> the reason.
     """
 
     folder: Path
@@ -74,13 +74,13 @@ class Packed:
 
 @dataclass(frozen=True)
 class Source:
-    """A set to be packed, opened.
+    """An opened set that is to be packed.
 
     Attributes:
-        config: Of the set, as training has it.
+        config: The set's part of the recipe.
         dataset: All its images.
-        parts: train, val or test for each, where no split says otherwise.
-        groups: Group of each image, or None.
+        parts: train, val or test for each image, without a separate split.
+        groups: Group of each image; None in a set without groups.
     """
 
     config: SetConfig
@@ -102,7 +102,7 @@ def open_source(config: SetConfig, root: Path | None) -> Source:
 
     Raises:
         ConfigError: No root is known, or the set is drawn in code.
-        DatasetError: The folder is not what its layout says, or is packed already.
+        DatasetError: The folder does not match its layout, or is already packed.
     """
     if root is not None and is_packed(root / (config.path or config.name)):
         raise DatasetError(
@@ -123,27 +123,27 @@ def pack(
     workers: int = 1,
     on_image: Callable[[bool], None] | None = None,
 ) -> Packed:
-    """Write a packed set, or go on with one that was stopped.
+    """Write a packed set, or continue one that was stopped.
 
     Images are shrunk to cover `size`, proportions kept, and never enlarged. A shard is complete or
-    not there: it is written under a temporary name, and the file beside it, which says that it is
-    complete, comes last. What a run finds complete it leaves alone, so a run that was stopped goes
-    on, and a shard that was deleted is written again, with the same bytes.
+    missing: it is written under a temporary name, and the file beside it, which marks it as
+    complete, is written last. Complete shards are kept, so a run that was stopped continues, and
+    a shard that was deleted is written again, with the same bytes.
 
-    An image that cannot be read, or whose labels cannot, is left out and named.
+    Images that cannot be read, or whose labels cannot, are left out and listed.
 
     Args:
         source: The set.
-        folder: Where it goes.
+        folder: Folder to write to.
         size: (height, width) of a landscape image; a portrait image covers (width, height).
-        quality: Of the JPEGs, 1..100.
+        quality: JPEG quality, 1..100.
         shard_images: Images in a shard.
-        workers: Threads that read and shrink.
+        workers: Number of threads that read and shrink images.
         on_image: Called for each image, with whether an earlier run packed it.
 
     Raises:
         BusyError: Another process packs into `folder`.
-        ConfigError: `folder` holds another set, or this one packed otherwise.
+        ConfigError: `folder` holds another set, or this one packed with other settings.
         OSError: The disk is full.
     """
     if min(size) < 1 or not 1 <= quality <= 100:
@@ -197,15 +197,15 @@ def to_packed_size(image_size: tuple[int, int], size: tuple[int, int]) -> tuple[
     scale = max(rows / height, columns / width)
     if scale >= 1:
         return image_size
-    # The small number keeps a product that is a whole number up to rounding from being raised.
+    # The small number keeps rounding errors from raising a whole number to the next one.
     return math.ceil(height * scale - 1e-6), math.ceil(width * scale - 1e-6)
 
 
 def _begin(folder: Path, manifest: Manifest) -> None:
-    """Say in `folder` what is going to be packed there, if nothing is yet.
+    """Write into `folder` what will be packed there, unless that is already known.
 
     Raises:
-        ConfigError: Something else is.
+        ConfigError: Something else is packed there.
     """
     if is_packed(folder):
         found = read_manifest(folder)
@@ -220,7 +220,7 @@ def _begin(folder: Path, manifest: Manifest) -> None:
 
 
 def _find_complete(path: Path, images: int) -> Shard | None:
-    """Return a shard that an earlier run completed; None where it is missing or cut."""
+    """Return a shard that an earlier run completed; None if it is missing or truncated."""
     try:
         shard = read_shard(path)
     except DatasetError:
@@ -231,7 +231,7 @@ def _find_complete(path: Path, images: int) -> Shard | None:
 def _pack_image(
     source: Source, size: tuple[int, int], quality: int, index: int
 ) -> bytes | DatasetError | ImageError:
-    """Return the members of one image as they stand in a shard, or why there are none."""
+    """Return the bytes of one image in a shard, or the error that prevents it."""
     try:
         sample = source.dataset[index]
     except (DatasetError, ImageError) as error:
@@ -260,9 +260,9 @@ def _pack_image(
 
 
 def _own_map(source: Source, sample: Sample, size: tuple[int, int]) -> NDArray[np.uint16] | None:
-    """Return the map that comes with a set; elsewhere fixations tell the density.
+    """Return the set's own map; None in sets whose density follows from fixations.
 
-    At half the size: it is blurred by many pixels, and decodes four times as fast.
+    It has half the size: it is blurred by many pixels, and decodes four times as fast.
     """
     if source.config.layout != "salicon" or sample.density is None:
         return None
@@ -272,8 +272,8 @@ def _own_map(source: Source, sample: Sample, size: tuple[int, int]) -> NDArray[n
 
 def _to_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    # Colours as fine as brightness: what shrank is sharp, and halved colours cost it more than a
-    # quality lower by five.
+    # Full colour resolution: shrunk images are sharp, and halving it would cost more than lowering
+    # the quality by five.
     sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     settings = [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling]
     return cv2.imencode(".jpg", pixels, settings)[1].tobytes()
@@ -286,7 +286,7 @@ def _scale(
     if fixations is None:
         return None
     (height, width), (rows, columns) = original, packed
-    # A point that rounding puts on the far edge would be outside.
+    # Rounding may put a point on the far edge, which is outside.
     return Fixations(
         np.minimum(fixations.xs * np.float32(columns / width), np.nextafter(columns, 0, dtype="f")),
         np.minimum(fixations.ys * np.float32(rows / height), np.nextafter(rows, 0, dtype="f")),
@@ -300,38 +300,32 @@ def _write_shard(
     records: Iterator[bytes | DatasetError | ImageError],
     advance: Callable[[bool], None],
 ) -> Shard:
-    """Write one shard, then the file that says what is in it."""
+    """Write one shard, then the file that describes it."""
     sha256 = hashlib.sha256()
     kept: list[int] = []
     offsets, lengths, crc32 = [], [], []
     skipped: dict[str, str] = {}
     position = 0
     path.with_suffix(".json").unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
 
-            def append(data: bytes) -> None:
-                nonlocal position
-                file.write(data)
-                sha256.update(data)
-                position += len(data)
+        def append(data: bytes) -> None:
+            nonlocal position
+            file.write(data)
+            sha256.update(data)
+            position += len(data)
 
-            for index, record in zip(indices, records, strict=True):
-                if isinstance(record, bytes):
-                    kept.append(index)
-                    offsets.append(position)
-                    lengths.append(len(record))
-                    crc32.append(zlib.crc32(record))
-                    append(record)
-                else:
-                    skipped[source.dataset.ids[index]] = str(record)
-                advance(False)
-            append(ARCHIVE_END)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        for index, record in zip(indices, records, strict=True):
+            if isinstance(record, bytes):
+                kept.append(index)
+                offsets.append(position)
+                lengths.append(len(record))
+                crc32.append(zlib.crc32(record))
+                append(record)
+            else:
+                skipped[source.dataset.ids[index]] = str(record)
+            advance(False)
+        append(ARCHIVE_END)
     shard = Shard(
         file=path.name,
         bytes=position,

@@ -16,7 +16,7 @@ from saliency.pages import page_templates
 from saliency.rendering import encode_png, to_heatmap
 
 ENLARGED = 3
-"""Pixels of the page for one of the mean density."""
+"""Size of a pixel of the mean density, in pixels of the page."""
 
 
 def write_page(descriptions: Sequence[Description], path: Path) -> None:
@@ -63,7 +63,7 @@ def to_charts(found: Description) -> list[str]:
 
 
 def to_density_picture(found: Description) -> str | None:
-    """Return the mean density as a `data:` address of a PNG; None in a set without."""
+    """Return the mean density as a `data:` address of a PNG; None in a set without one."""
     if found.mean_density is None:
         return None
     height, width = found.mean_density.shape

@@ -1,4 +1,4 @@
-"""Labelled data sets, one adapter a layout, and how they become batches.
+"""Labelled data sets, one adapter for each layout, and how they become batches.
 
 `Augmentation` is not among the names here: `saliency.datasets.augmentation` imports albumentations,
 which takes seconds and belongs to training alone.
@@ -6,10 +6,17 @@ which takes seconds and belongs to training alone.
 
 from saliency.datasets.ava import AvaDataset
 from saliency.datasets.base import LabelledDataset, Subset, select
-from saliency.datasets.batching import MixedBatchSampler, TrainingDataset, collate, share_rows
+from saliency.datasets.batching import (
+    Draw,
+    MixedBatchSampler,
+    TrainingDataset,
+    collate,
+    share_rows,
+)
 from saliency.datasets.drawn import DrawnDataset
 from saliency.datasets.osie import OsieDataset
 from saliency.datasets.packed import PackedDataset, is_packed
+from saliency.datasets.photos import PhotosDataset
 from saliency.datasets.ratings import RatingsDataset
 from saliency.datasets.salicon import SaliconDataset
 from saliency.datasets.score_bins import score_to_ten_bins, to_ten_bins
@@ -17,11 +24,13 @@ from saliency.datasets.splits import Split, SplitRow, pick_folds, pick_part, rea
 
 __all__ = [
     "AvaDataset",
+    "Draw",
     "DrawnDataset",
     "LabelledDataset",
     "MixedBatchSampler",
     "OsieDataset",
     "PackedDataset",
+    "PhotosDataset",
     "RatingsDataset",
     "SaliconDataset",
     "Split",

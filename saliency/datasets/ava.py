@@ -14,7 +14,7 @@ from saliency.images import read_image
 from saliency.types import SCORE_BINS, Sample
 
 COLUMNS = 15
-"""Of `AVA.txt`: index, image id, counts of the votes 1..10, two semantic tags, challenge id."""
+"""Columns of `AVA.txt`: index, image id, ten counts of votes, two semantic tags, challenge id."""
 
 
 class AvaDataset:
@@ -23,13 +23,13 @@ class AvaDataset:
     Layout::
 
 
-    AVA.txt                           one row an image, 255,530 in the whole set
+    AVA.txt                           one row for each image, 255,530 in the whole set
     images/<id>.jpg
-    aesthetics_image_lists/*.jpgl     official splits: one image id a line
+    aesthetics_image_lists/*.jpgl     official splits: one image id in each line
     """
 
     def __init__(self, root: Path, image_list: Path | None = None, name: str = "ava") -> None:
-        """Read the votes of the images that are there; images are read on access.
+        """Read the votes of the images that exist; images are read on access.
 
         Args:
             root: Folder that holds `AVA.txt` and `images`.
@@ -37,7 +37,7 @@ class AvaDataset:
             name: Name of the set in its samples.
 
         Raises:
-            DatasetError: If a file is not there or not of this kind, or no image has votes.
+            DatasetError: If a file is missing or of another kind, or no image has votes.
         """
         self.name = name
         root = Path(root)
@@ -65,7 +65,7 @@ class AvaDataset:
         """Read one image with its votes.
 
         Raises:
-            ImageError: If the image is damaged, as a few are in every copy in circulation.
+            ImageError: If the image is damaged; every copy in circulation has a few.
         """
         return Sample(
             read_image(self._images / self.ids[index]),
@@ -86,7 +86,7 @@ def read_votes(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         (N,) image ids and (N, K) counts of the votes 1..10, in the order of the file.
 
     Raises:
-        DatasetError: If a row has not 15 whole numbers, or no vote.
+        DatasetError: If a row does not have 15 whole numbers, or has no vote.
     """
     try:
         with warnings.catch_warnings():
@@ -94,11 +94,11 @@ def read_votes(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
             rows = np.loadtxt(path, dtype=np.int32, ndmin=2)
     except (ValueError, UnicodeDecodeError) as error:
         raise DatasetError(
-            f"{path} should have {COLUMNS} whole numbers a row. Found: {error}"
+            f"{path} should have {COLUMNS} whole numbers in each row. Found: {error}"
         ) from error
     if rows.size == 0 or rows.shape[1] != COLUMNS:
         raise DatasetError(
-            f"{path} should have {COLUMNS} whole numbers a row. "
+            f"{path} should have {COLUMNS} whole numbers in each row. "
             f"Found {rows.shape[1] if rows.size else 'no row at all'}."
         )
     image_ids, votes = rows[:, 1].copy(), rows[:, 2 : 2 + SCORE_BINS].copy()
@@ -106,7 +106,7 @@ def read_votes(path: Path) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     if invalid.any():
         row = int(np.argmax(invalid))
         raise DatasetError(
-            f"{path} should count at least one vote an image. "
+            f"{path} should have at least one vote for each image. "
             f"Found {votes[row].tolist()} for image {image_ids[row]}."
         )
     return image_ids, votes
@@ -126,7 +126,7 @@ def read_image_list(path: Path) -> NDArray[np.int32]:
     lines = path.read_text(encoding="utf-8", errors="replace").split()
     if not lines or not all(line.isdecimal() for line in lines):
         odd = next((line for line in lines if not line.isdecimal()), "nothing")
-        raise DatasetError(f"{path} should have one image id a line. Found {odd!r}.")
+        raise DatasetError(f"{path} should have one image id in each line. Found {odd!r}.")
     return np.array(lines, dtype=np.int64).astype(np.int32)
 
 

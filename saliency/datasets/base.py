@@ -1,4 +1,4 @@
-"""What every labelled data set offers, and how adapters speak of folders that are not theirs."""
+"""The interface of labelled data sets, and messages about folders of another layout."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ from saliency.errors import DatasetError
 from saliency.images import IMAGE_SUFFIXES
 from saliency.types import Fixations, Sample
 
-_NAMED = 5  # names in a message
+_NAMED = 5  # names listed in a message
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +60,10 @@ class Subset:
 
 
 def select(dataset: LabelledDataset, ids: Iterable[str]) -> Subset:
-    """Choose images by file name, in the order of `ids`.
+    """Return the images with these file names, in the order of `ids`.
 
     Raises:
-        DatasetError: If the set lacks one of them.
+        DatasetError: If one of them is not in the set.
     """
     wanted = tuple(ids)
     index_of = {image_id: index for index, image_id in enumerate(dataset.ids)}
@@ -85,7 +85,7 @@ def require_folder(root: Path, inside: str, layout: str) -> Path:
     folder = root / inside
     if not folder.is_dir():
         raise DatasetError(
-            f"The {layout} layout has a folder `{inside}`; expected {folder}. {_describe(root)}"
+            f"The {layout} layout has a folder `{inside}`. Expected {folder}. {_describe(root)}"
         )
     return folder
 
@@ -99,13 +99,13 @@ def require_file(root: Path, inside: str, layout: str) -> Path:
     file = root / inside
     if not file.is_file():
         raise DatasetError(
-            f"The {layout} layout has a file `{inside}`; expected {file}. {_describe(root)}"
+            f"The {layout} layout has a file `{inside}`. Expected {file}. {_describe(root)}"
         )
     return file
 
 
 def list_images(folder: Path) -> tuple[str, ...]:
-    """Return the names of the image files in `folder`, sorted; hidden files are passed over.
+    """Return the names of the image files in `folder`, sorted; hidden files are skipped.
 
     Raises:
         DatasetError: If there are none.

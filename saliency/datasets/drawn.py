@@ -21,8 +21,8 @@ class DrawnDataset:
     """Glowing shapes on a noisy ground: people look at the shapes and like colourful grounds.
 
     One to three shapes lie anywhere in the frame, so that only a network that sees them beats the
-    centre bias. The hue of the ground means nothing; its saturation alone sets the votes. Image
-    i is the same whenever and wherever it is drawn.
+    centre bias. The hue of the ground has no meaning; its saturation alone decides the votes.
+    Image i is always the same.
     """
 
     def __init__(
@@ -34,17 +34,17 @@ class DrawnDataset:
         rated: bool = False,
         attributes: Mapping[str, Attribute] | None = None,
     ) -> None:
-        """Draw nothing yet.
+        """Describe the set; images are drawn on access.
 
         Args:
             count: How many images the set has.
-            seed: Another seed is another set.
+            seed: Seed; another one gives another set.
             size: (height, width) of the images.
             name: Name of the set in its samples.
             rated: Whether samples have a score distribution beside fixations and density, and
                 attributes.
-            attributes: What is known of an image, `saturation` (0..1) or `shapes` (how many) ->
-                the attribute that it labels; others are unknown.
+            attributes: Property of an image, `saturation` (0..1) or `shapes` (their number) -> the
+                attribute that it labels; other properties are unknown.
         """
         self.name = name
         self.ids = tuple(f"{seed}-{index:05}.png" for index in range(count))

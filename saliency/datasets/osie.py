@@ -16,7 +16,7 @@ from saliency.datasets.base import (
     require_folder,
 )
 from saliency.datasets.matlab import load_mat
-from saliency.errors import DatasetError
+from saliency.errors import DatasetError, LabelError
 from saliency.fixations import to_density
 from saliency.images import read_image
 from saliency.types import Fixations, Sample
@@ -43,7 +43,7 @@ class OsieDataset:
             name: Name of the set in its samples.
 
         Raises:
-            DatasetError: If a folder or the `.mat` file is not there or not of this kind.
+            DatasetError: If a folder or the `.mat` file is missing or of another kind.
         """
         self.name = name
         root = Path(root)
@@ -76,12 +76,18 @@ class OsieDataset:
 
         Raises:
             ImageError: If the image cannot be decoded.
+            LabelError: If none of its fixations is inside the image.
         """
         image = read_image(self._stimuli / self.ids[index])
         size = image.shape[:2]
         entry = self._entries[index]
         points = slice(self._table.starts[entry], self._table.starts[entry + 1])
         fixations = keep_inside(self._table.xs[points], self._table.ys[points], size)
+        if not len(fixations.xs):
+            raise LabelError(
+                f"{self._stimuli / self.ids[index]} should have fixations inside its "
+                f"{size[1]} x {size[0]} pixels. Found none."
+            )
         return Sample(
             image,
             self.name,
@@ -94,8 +100,8 @@ class OsieDataset:
         """Return each viewer's fixations on one image.
 
         Args:
-            index: Of the image.
-            size: Its (height, width).
+            index: Index of the image.
+            size: (height, width) of the image.
         """
         entry = self._entries[index]
         ends = list(
@@ -115,7 +121,7 @@ class FixationTable(NamedTuple):
         starts: (E + 1,) entry e owns the points `starts[e]:starts[e + 1]`.
         xs: (N,) float32 pixels.
         ys: (N,) float32 pixels.
-        viewer_lengths: Of each entry, how many of its points each viewer made, in their order.
+        viewer_lengths: For each entry, how many of its points each viewer made, in their order.
     """
 
     images: tuple[str, ...]

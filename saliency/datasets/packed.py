@@ -10,13 +10,13 @@
         00000000.density.png    16 bits, half as high and wide, if the set has maps of its own
     NAME-00000.json         where each image of that shard begins, and a CRC-32 of its members
 
-An image's members lie one behind the other, so that one read of a stretch of bytes, which is a
-small tar by itself, fetches all of it in any order.
+The members of an image are adjacent, so that one read of a range of bytes, which is a small tar by
+itself, fetches them all; images can be read in any order.
 
-The same seed crops a packed image elsewhere than the folder's: a crop's place is drawn in pixels,
-and how many there are also decides which random numbers are left for mirroring and colours. The
-chances are the same, so a run on a packed set compares with one on the folder as another seed does.
-Places drawn as shares of the image would match, and would change every earlier run's seed.
+With the same seed, a packed image gets other random crops than its original: places are drawn in
+pixels, and the number of pixels also decides which random numbers follow for mirroring and colours.
+The distribution is the same, so a run on a packed set compares with one on the folder as a run with
+another seed does. Places drawn as shares of the image would match, but would change earlier runs.
 """
 
 from __future__ import annotations
@@ -47,26 +47,26 @@ from saliency.types import Fixations, Sample
 MANIFEST = "manifest.json"
 
 VERSION = 1
-"""Of this format."""
+"""Version of this format."""
 
 PACK_AGAIN = "Delete it and run the same `saliency data pack` again, which writes it alone."
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What is in one shard: the file `<shard>.json` beside it.
+    """Contents of one shard: the file `<shard>.json` beside it.
 
     Attributes:
-        file: Its name.
-        bytes: Its length.
-        sha256: Of the whole file.
+        file: File name.
+        bytes: Length of the file.
+        sha256: SHA-256 of the whole file.
         images: Names of its images.
-        parts: Of each image: train, val or test.
-        groups: Of each image, in a set that has groups; else empty.
-        offsets: Where the members of each image begin, in bytes.
-        lengths: How many bytes they are.
-        crc32: Of these bytes.
-        skipped: Images that belong here and could not be read -> why.
+        parts: Part of each image: train, val or test.
+        groups: Group of each image, in a set that has groups; else empty.
+        offsets: First byte of the members of each image.
+        lengths: Number of bytes of the members of each image.
+        crc32: CRC-32 of these bytes.
+        skipped: Images that belong here and could not be read -> the reason.
     """
 
     file: str
@@ -83,17 +83,17 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a packed set is: `manifest.json`.
+    """Description of a packed set: `manifest.json`.
 
     Attributes:
-        name: Of the set.
-        layout: That it was packed from.
+        name: Name of the set.
+        layout: Layout that it was packed from.
         size: (height, width) that a landscape image was shrunk to cover.
-        quality: Of the JPEGs, 1..100.
-        source_sha256: Of the names, parts and order of the images.
-        complete: Whether all shards are there.
+        quality: JPEG quality, 1..100.
+        source_sha256: SHA-256 of the names, parts and order of the images.
+        complete: Whether all shards exist.
         shards: Name, images, bytes and SHA-256 of each, once complete.
-        version: Of the format.
+        version: Version of the format.
     """
 
     name: str
@@ -112,7 +112,7 @@ def is_packed(root: Path) -> bool:
 
 
 def read_manifest(root: Path) -> Manifest:
-    """Read what is in a packed set.
+    """Read the manifest of a packed set.
 
     Raises:
         DatasetError: If the file is damaged or of another version.
@@ -134,7 +134,7 @@ def read_manifest(root: Path) -> Manifest:
 
 
 def read_shard(path: Path) -> Shard:
-    """Read what is in the shard `path`, without opening the shard itself.
+    """Read the description of the shard `path`, without opening the shard itself.
 
     Raises:
         DatasetError: If the file beside it is missing or damaged, or the shard has another length.
@@ -145,7 +145,7 @@ def read_shard(path: Path) -> Shard:
         shard = Shard(**(values | lists))
     except TypeError as error:
         raise DatasetError(
-            f"{path.with_suffix('.json')} should say what is in {path.name}. Found: {error}"
+            f"{path.with_suffix('.json')} should describe what {path.name} holds. Found: {error}"
         ) from error
     if not path.is_file():
         raise DatasetError(f"Expected the shard {path}. Found no such file.")
@@ -157,7 +157,7 @@ def read_shard(path: Path) -> Shard:
 
 
 class PackedDataset:
-    """A packed set, read image by image as any other.
+    """A packed set, read image by image.
 
     Each image's CRC-32 is checked when it is read; `saliency data check --packed` checks SHA-256.
     The density is that of the set's own maps, or else all viewers' fixations blurred by a Gaussian
@@ -165,7 +165,7 @@ class PackedDataset:
 
     Attributes:
         name: Name of the set in its samples.
-        layout: That it was packed from.
+        layout: Layout that it was packed from.
         ids: File names.
         parts: train, val or test for each image, where no split says otherwise.
         groups: Group of each image; empty in a set without groups.
@@ -177,7 +177,7 @@ class PackedDataset:
         name: str = "packed",
         attributes: Mapping[str, Attribute] | None = None,
     ) -> None:
-        """Read what is where; images are read on access.
+        """Read the descriptions of the shards; images are read on access.
 
         Args:
             root: Folder that `saliency data pack` wrote.
@@ -185,15 +185,15 @@ class PackedDataset:
             attributes: Column of the ratings' CSV -> the attribute that it holds.
 
         Raises:
-            DatasetError: If it is not packed to the end, or a file is missing or damaged.
+            DatasetError: If packing was not finished, or a file is missing or damaged.
         """
         self.name = name
         self._attributes = attributes or {}
         manifest = read_manifest(Path(root))
         if not manifest.complete:
             raise DatasetError(
-                f"{root} should be packed to the end. Found a part of it; run the same "
-                "`saliency data pack` again, which goes on."
+                f"{root} should be packed completely. Found a part of it; run the same "
+                "`saliency data pack` again, which continues where it stopped."
             )
         self.layout = manifest.layout
         self._paths = tuple(Path(root) / entry["file"] for entry in manifest.shards)
@@ -214,7 +214,7 @@ class PackedDataset:
         """Read one image with its labels.
 
         Raises:
-            ImageDecodeError: If the shard is damaged there; other images may be whole.
+            ImageDecodeError: If the shard is damaged there; other images may be intact.
             DatasetError: If the shard cannot be read at all, or holds none of the columns that
                 attributes are read from.
         """
@@ -234,7 +234,7 @@ class PackedDataset:
         if self._attributes and "further" not in facts:
             raise DatasetError(
                 f"The packed set {self.name!r} should hold the further columns of its ratings, for "
-                "`data.attributes`. Found it packed without; delete it and pack the set again."
+                "`data.attributes`. Found none; delete the packed set and pack it again."
             )
         return Sample(
             image,
@@ -247,16 +247,16 @@ class PackedDataset:
         )
 
     def rating(self, index: int) -> Rating | None:
-        """Return what raters said of one image, None in a set without ratings.
+        """Return the rating of one image, None in a set without ratings.
 
         Raises:
-            ImageDecodeError: As `__getitem__`.
-            DatasetError: As `__getitem__`.
+            ImageDecodeError: If the shard is damaged there.
+            DatasetError: If the shard cannot be read at all.
         """
         return to_rating(json.loads(self._read_members(index)["json"]))
 
     def _read_members(self, index: int) -> dict[str, bytes]:
-        """Return the members of one image by what follows their key."""
+        """Return the members of one image by their name without the key."""
         path = self._paths[self._shard_of[index]]
         offset, length = int(self._offsets[index]), int(self._lengths[index])
         try:
@@ -276,10 +276,10 @@ class PackedDataset:
 
 
 def read_members(data: bytes) -> dict[str, bytes]:
-    """Return the members of one image by what follows the first dot of their names.
+    """Return the members of one image by the part of their names after the first dot.
 
     Args:
-        data: The stretch of a shard that holds them.
+        data: The bytes of a shard that hold them.
     """
     members = {}
     with tarfile.open(fileobj=BytesIO(data), mode="r:") as archive:
@@ -296,13 +296,13 @@ def to_members(
     fixations: Fixations | None,
     density: NDArray[np.uint16] | None,
 ) -> dict[str, bytes]:
-    """Return the members of one image by what follows their key.
+    """Return the members of one image by their name without the key.
 
     Args:
         image: A JPEG.
-        facts: Of its `.json`.
-        fixations: In its pixels.
-        density: (H, W) on any scale; None if fixations or nothing tell it.
+        facts: Values of its `.json`.
+        fixations: Fixations, in pixels of the image.
+        density: (H, W) on any scale; None if it follows from fixations or is unknown.
     """
     members = {"jpg": image, "json": json.dumps(facts).encode()}
     if fixations is not None:
@@ -315,9 +315,9 @@ def to_members(
 
 
 def write_members(key: str, members: dict[str, bytes]) -> bytes:
-    """Return the stretch of a shard that holds the members of one image.
+    """Return the bytes of a shard that hold the members of one image.
 
-    The same members give the same bytes whenever and wherever.
+    The same members always give the same bytes.
     """
     file = BytesIO()
     archive = tarfile.open(fileobj=file, mode="w:", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
@@ -325,7 +325,7 @@ def write_members(key: str, members: dict[str, bytes]) -> bytes:
         member = tarfile.TarInfo(f"{key}.{extension}")
         member.size = len(content)
         archive.addfile(member, BytesIO(content))
-    return file.getvalue()  # not closed: the mark of the archive's end comes behind the last image
+    return file.getvalue()  # not closed: the end mark of the archive follows the last image
 
 
 def to_rating(facts: dict[str, Any]) -> Rating | None:

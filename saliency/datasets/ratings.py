@@ -1,4 +1,4 @@
-"""Ratings in a CSV file beside a folder of images, as OASIS or one's own."""
+"""Ratings in a CSV file beside a folder of images, such as OASIS or your own."""
 
 import csv
 import re
@@ -28,8 +28,8 @@ class RatingsDataset:
 
     The CSV has a column `file` and either a column `count_<r>` for every rating r of the scale
     (how many people gave it) or a column `score` (the mean rating). An optional column `group`
-    names images that belong together: split by it, or near twins leak from training to test.
-    Further columns may hold attributes; an empty cell, or no such column, is an unknown one.
+    names images that belong together: split by it, or near-duplicates leak from training to test.
+    Further columns may hold attributes; an empty cell or a missing column is an unknown value.
 
     Attributes:
         name: Name of the set in its samples.
@@ -59,7 +59,7 @@ class RatingsDataset:
             attributes: Column of the CSV -> the attribute that it holds.
 
         Raises:
-            DatasetError: If a file is not there, or the CSV does not fit the scales.
+            DatasetError: If a file is missing, or the CSV does not fit the scales.
         """
         self.name = name
         root = Path(root)
@@ -105,7 +105,7 @@ class RatingsDataset:
         return self._ratings[index]
 
     def further(self, index: int) -> dict[str, str]:
-        """Return what the CSV says of one image beside its counts, column -> cell."""
+        """Return the further cells of one image (all but name and counts), column -> cell."""
         return self._further[index]
 
 
@@ -114,9 +114,9 @@ class RatedRow(NamedTuple):
 
     Attributes:
         file: Name of the image.
-        group: What it belongs to; its own name if the CSV does not say.
-        rating: Fits the scale.
-        attributes: A label for each that was asked for, nan if unknown.
+        group: Group of the image; its own name if the CSV has none.
+        rating: Rating, which fits the scale.
+        attributes: Label of each requested attribute, nan if unknown.
         further: The cells of all columns but the name's and the counts', empty ones left out.
     """
 
@@ -154,13 +154,13 @@ def read_rated_rows(
                     if count_columns
                     else Rating(low, high, score=float(row["score"]))
                 )
-                rating.to_distribution()  # now, with the line's number, not when training reads it
+                rating.to_distribution()  # checked now, where the line's number is known
                 labels = to_labels(row, attributes or {})
             except (DatasetError, TypeError, ValueError) as error:
                 raise DatasetError(f"{table}, line {rows.line_num}: {error}") from error
             group = row.get("group") or row["file"]
-            told = {column: row[column] for column in further if row[column]}
-            read.append(RatedRow(row["file"], group, rating, labels, told))
+            extra = {column: row[column] for column in further if row[column]}
+            read.append(RatedRow(row["file"], group, rating, labels, extra))
     twice = [name for name, count in Counter(row.file for row in read).items() if count > 1]
     if twice:
         raise DatasetError(f"{table} should name an image once. Found twice: {name_some(twice)}.")

@@ -15,20 +15,20 @@ from saliency.datasets.base import (
 )
 from saliency.datasets.matlab import load_mat
 from saliency.densities import normalize_density
-from saliency.errors import DatasetError, ImageDecodeError
+from saliency.errors import DatasetError, ImageDecodeError, LabelError
 from saliency.images import read_image
 from saliency.types import Fixations, Sample
 
 
 class SaliconDataset:
-    """Images with the density maps that come with the set, and fixations where there are any.
+    """Images with the set's own density maps, and fixations where they exist.
 
     Layout::
 
         images/{part}/*.jpg
         maps/{part}/*.png            grey, any scale: the density
-        fixations/{part}/*.mat       optional: what each viewer fixated
-        fixations_png/{part}/*.png   or instead: non-zero at a fixated pixel
+        fixations/{part}/*.mat       optional: each viewer's fixations
+        fixations_png/{part}/*.png   or instead: non-zero at fixated pixels
 
     A fixated pixel becomes the point at its centre, so (row 0, column 0) is x = y = 0.5 and
     `floor` gives the pixel back. MATLAB counts pixels from 1: there that point is written [1, 1].
@@ -43,20 +43,24 @@ class SaliconDataset:
     """
 
     def __init__(
-        self, root: Path, parts: Sequence[str] = ("train", "val"), name: str = "salicon"
+        self, root: Path, parts: Sequence[str] | None = None, name: str = "salicon"
     ) -> None:
         """List the images; nothing is decoded yet.
 
         Args:
             root: Folder that holds `images` and `maps`.
-            parts: Sub-folders to use, one after the other.
+            parts: Sub-folders to use, one after the other; None takes train and, if it
+                exists, val.
             name: Name of the set in its samples.
 
         Raises:
-            DatasetError: If a folder is not there, or no image has a map.
+            DatasetError: If a folder is missing, or no image has a map.
         """
         self.name = name
         self._root = Path(root)
+        if parts is None:
+            has_val = (self._root / "images/val").is_dir()
+            parts = ("train", "val") if has_val else ("train",)
         found: list[tuple[str, str]] = []
         unlabelled: list[str] = []
         for part in parts:
@@ -71,7 +75,7 @@ class SaliconDataset:
         report_skipped(name, unlabelled, "without a density map")
         if not found:
             raise DatasetError(
-                f"Expected maps named as the images of {self._root}. Found none that match."
+                f"Expected maps with the names of the images of {self._root}. Found none."
             )
         self.parts = tuple(part for part, _ in found)
         self.ids = tuple(image for _, image in found)
@@ -84,12 +88,12 @@ class SaliconDataset:
 
         Raises:
             ImageError: If the image, its map or its fixation map cannot be decoded.
-            DatasetError: If the map is of another size or the `.mat` file is of another kind.
+            LabelError: If the map is empty or of another size, or the `.mat` file is damaged.
         """
         part, image_id = self.parts[index], self.ids[index]
         image = read_image(self._root / "images" / part / image_id)
         size = image.shape[:2]
-        density = read_grey(self._root / "maps" / part / f"{Path(image_id).stem}.png", size)
+        density = read_map(self._root / "maps" / part / f"{Path(image_id).stem}.png", size)
         return Sample(
             image,
             self.name,
@@ -100,21 +104,24 @@ class SaliconDataset:
 
 
 def read_fixations(root: Path, part: str, stem: str, size: tuple[int, int]) -> Fixations | None:
-    """Read the fixations of one image, from whichever kind of file there is; None without one.
+    """Read the fixations of one image from a `.mat` file or a PNG; None without either.
 
     Args:
         root: Folder of the set.
-        part: Sub-folder.
+        part: Name of the sub-folder.
         stem: Name of the image without its suffix.
         size: (height, width) of the image; points outside it are dropped.
 
     Raises:
         ImageDecodeError: If a fixation map is damaged.
-        DatasetError: If a file is of another size or kind.
+        LabelError: If a file is damaged, of another size or kind.
     """
     points = root / "fixations" / part / f"{stem}.mat"
     if points.is_file():
-        return read_mat_fixations(points, size)
+        try:
+            return read_mat_fixations(points, size)
+        except DatasetError as error:
+            raise LabelError(str(error)) from error
     pixels = root / "fixations_png" / part / f"{stem}.png"
     if pixels.is_file():
         rows, columns = np.nonzero(read_grey(pixels, size))
@@ -126,13 +133,13 @@ def read_mat_fixations(path: Path, size: tuple[int, int]) -> Fixations:
     """Read the fixations of all viewers from one of SALICON's `.mat` files.
 
     Args:
-        path: File with a struct array `gaze`, one element a viewer, whose field `fixations` is
-            (K, 2) points [x, y] counted from 1, of any number type, or empty; and in general with
-            `resolution`, the (height, width) that the points count in.
+        path: File with a struct array `gaze`, one element for each viewer, whose field `fixations`
+            is (K, 2) points [x, y] counted from 1, of any number type, or empty; usually also with
+            `resolution`, the (height, width) that the points refer to.
         size: (height, width) of the image; points outside it are dropped.
 
     Raises:
-        DatasetError: If the file is not of this kind, or of an image of another size.
+        DatasetError: If the file is of another kind, or of an image of another size.
     """
     contents = load_mat(path)
     gaze = contents.get("gaze")
@@ -141,8 +148,8 @@ def read_mat_fixations(path: Path, size: tuple[int, int]) -> Fixations:
             f"{path} should hold a struct array `gaze` with a field `fixations`. "
             f"Found {list(contents)}."
         )
-    # Points of 640x480 on images that somebody resized would lie anywhere. In either order: what
-    # counts is that it is not another size.
+    # On resized images the points would be at wrong places. Height and width may be swapped: only
+    # another size is an error.
     resolution = np.ravel(contents.get("resolution", size)).tolist()
     if sorted(resolution) != sorted(size):
         raise DatasetError(
@@ -159,6 +166,26 @@ def read_mat_fixations(path: Path, size: tuple[int, int]) -> Fixations:
     return keep_inside(points[:, 0] - 0.5, points[:, 1] - 0.5, size)
 
 
+def read_map(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Read a density map.
+
+    Args:
+        path: A picture of one channel, 8 or 16 bits.
+        size: (height, width) of the image that it belongs to.
+
+    Returns:
+        (H, W) float32, on the scale of the file, with a sum above 0.
+
+    Raises:
+        ImageDecodeError: If it cannot be decoded.
+        LabelError: If it is empty or of another size.
+    """
+    values = read_grey(path, size)
+    if not values.sum(dtype=np.float64) > 0:
+        raise LabelError(f"{path} should show where people looked. Found only zeros.")
+    return values
+
+
 def read_grey(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
     """Read a map or a fixation map.
 
@@ -171,15 +198,15 @@ def read_grey(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
 
     Raises:
         ImageDecodeError: If it cannot be decoded.
-        DatasetError: If it is of another size.
+        LabelError: If it is of another size.
     """
     try:
         with Image.open(path) as image:
             # 16-bit maps keep their depth; colour or palette copies of grey maps lose nothing.
             grey = image if image.mode.startswith(("I", "F")) else image.convert("L")
             values = np.asarray(grey, dtype=np.float32)
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # on damaged bytes Pillow raises nearly every class there is
         raise ImageDecodeError(f"{path} cannot be decoded: {error}") from error
     if values.shape != size:
-        raise DatasetError(f"{path} should be of its image's size {size}. Found {values.shape}.")
+        raise LabelError(f"{path} should have its image's size {size}. Found {values.shape}.")
     return values

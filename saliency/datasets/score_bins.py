@@ -1,4 +1,4 @@
-"""Ratings on any scale, and what becomes of them on the ten bins of AVA's votes."""
+"""Ratings on any scale, and their mapping to the ten bins of AVA's votes."""
 
 from typing import NamedTuple
 
@@ -9,17 +9,20 @@ from saliency.errors import DatasetError
 from saliency.types import SCORE_BINS
 
 CELL_POINTS = 60
-"""Points that stand for the even spread of a rating over its cell."""
+"""Number of points that represent the even spread of a rating over its part of the scale."""
+
+MIDDLE = (1 + SCORE_BINS) / 2
+"""Middle of the scale 1..10."""
 
 
 class Rating(NamedTuple):
-    """What people said of one image, on their own scale.
+    """The rating of one image, on the scale of its raters.
 
     Attributes:
         low: Worst rating of the scale.
         high: Best rating of the scale.
-        votes: (high - low + 1,) how many gave low, low + 1, ..., high; None if that is not known.
-        score: Mean rating, where the votes are not known.
+        votes: (high - low + 1,) number of votes low, low + 1, ..., high; None if unknown.
+        score: Mean rating, if the votes are unknown.
     """
 
     low: float
@@ -43,15 +46,14 @@ class Rating(NamedTuple):
 def to_ten_bins(counts: ArrayLike, low: int, high: int) -> NDArray[np.float64]:
     """Map a histogram of the ratings low, low + 1, ..., high to a distribution over 1..10.
 
-    A rating r stands at s = 1 + 9 (r - low) / (high - low) on the scale 1..10, in general
-    between two bins. Its votes are split between these two in proportion to nearness, so that
-    the mean of the ten bins is the mean rating under the same map, exactly. (The price is a
-    variance that grows by at most 1/4.)
+    A rater who answers 3 of 7 means something between 2.5 and 3.5. So on a scale of n < 10
+    ratings each stands for an equal part of the whole, as each of the ten bins does: its votes are
+    spread evenly over 10 / n points around `5.5 + 10 / n (r - middle)`. Even votes give even
+    bins, and a smooth histogram a smooth one. The mean follows the same line, but for what lies
+    beyond the middle of the outer bins: at most .09 points, if all chose an end.
 
-    On a scale coarser than ten, whose ratings would leave gaps between them, a rating stands for
-    everything nearer to it than to its neighbours: its votes are first spread evenly over that
-    cell (step^2 / 12 more variance). The worst and the best rating stay at the ends, where
-    nothing could balance them.
+    On a scale of ten ratings or more the ends stand at 1 and 10, as AVA's votes do, and the mean
+    is kept exactly. Votes between two bins are shared between these in proportion to nearness.
 
     Args:
         counts: (high - low + 1,) votes, >= 0.
@@ -72,22 +74,22 @@ def to_ten_bins(counts: ArrayLike, low: int, high: int) -> NDArray[np.float64]:
             f"`counts` should have one entry for each of {low}..{high}. Found shape {votes.shape}."
         )
     if not np.isfinite(votes).all() or (votes < 0).any() or votes.sum() <= 0:
-        raise DatasetError(f"`counts` should be >= 0 with a vote at least. Found {votes.tolist()}.")
-    step = (SCORE_BINS - 1) / (high - low)
+        raise DatasetError(
+            f"`counts` should be >= 0 with at least one vote. Found {votes.tolist()}."
+        )
+    shares = votes / votes.sum()
     ratings = np.arange(low, high + 1, dtype=np.float64)
-    if step <= 1:
-        return _split(ratings, votes / votes.sum(), low, high)
-    offsets = (np.arange(CELL_POINTS) + 0.5) / CELL_POINTS - 0.5  # symmetric, so means are kept
-    inside = ratings[1:-1, None] + offsets
-    spread = np.concatenate([ratings[:1], inside.ravel(), ratings[-1:]])
-    masses = np.concatenate(
-        [votes[:1], np.repeat(votes[1:-1], CELL_POINTS) / CELL_POINTS, votes[-1:]]
-    )
-    return _split(spread, masses / votes.sum(), low, high)
+    if len(ratings) >= SCORE_BINS:
+        return _split(_from_ends(ratings, low, high), shares)
+    inside = (np.arange(CELL_POINTS) + 0.5) / CELL_POINTS - 0.5
+    spread = (ratings[:, None] + inside - (low + high) / 2) * SCORE_BINS / len(ratings)
+    return _split(MIDDLE + spread.ravel(), np.repeat(shares, CELL_POINTS) / CELL_POINTS)
 
 
 def score_to_ten_bins(score: float, low: float, high: float) -> NDArray[np.float64]:
-    """Map a mean rating on low..high to a distribution over 1..10 with the same mean.
+    """Map a mean rating on low..high to a distribution over 1..10, the ends to 1 and 10.
+
+    A mean alone does not show how coarse the scale was.
 
     Args:
         score: Mean rating, between `low` and `high`.
@@ -102,13 +104,16 @@ def score_to_ten_bins(score: float, low: float, high: float) -> NDArray[np.float
     """
     if not low <= score <= high or high <= low:
         raise DatasetError(f"`score` should be within {low}..{high}. Found {score}.")
-    return _split(np.array([score]), np.ones(1), low, high)
+    return _split(_from_ends(np.array([score]), low, high), np.ones(1))
 
 
-def _split(
-    ratings: NDArray[np.float64], masses: NDArray[np.float64], low: float, high: float
-) -> NDArray[np.float64]:
-    positions = (ratings - low) / (high - low) * (SCORE_BINS - 1)  # 0..9
+def _from_ends(ratings: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    return 1 + (ratings - low) / (high - low) * (SCORE_BINS - 1)
+
+
+def _split(scores: NDArray[np.float64], masses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distribute masses at `scores` over the two nearest bins."""
+    positions = np.clip(scores - 1, 0, SCORE_BINS - 1)
     lower = np.clip(np.floor(positions), 0, SCORE_BINS - 2).astype(np.int64)
     to_upper = positions - lower
     bins = np.zeros(SCORE_BINS)

@@ -1,4 +1,4 @@
-"""Which image belongs to training, validation or test, as a CSV file states it."""
+"""Splits into training, validation and test images, read from a CSV file."""
 
 import csv
 import logging
@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 
 
 class SplitRow(NamedTuple):
-    """Where one image belongs.
+    """The part that one image belongs to.
 
     Attributes:
         image: File name.
-        part: Such as train, val or test.
-        fold: For cross-validation; None in a split without folds.
+        part: Name of the part, such as train, val or test.
+        fold: Number of the fold for cross-validation; None in a split without folds.
     """
 
     image: str
@@ -29,7 +29,7 @@ class SplitRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A split of one data set, with the file it comes from for messages."""
+    """A split of one data set, with the file it comes from, for messages."""
 
     path: Path
     rows: tuple[SplitRow, ...]
@@ -39,7 +39,7 @@ def read_split(path: Path) -> Split:
     """Read a CSV with columns image, part and, if the set is cross-validated, fold.
 
     Raises:
-        DatasetError: If the file is not there or not of this kind, or names an image twice.
+        DatasetError: If the file is missing or of another kind, or names an image twice.
     """
     path = Path(path)
     if not path.is_file():
@@ -68,15 +68,15 @@ def read_split(path: Path) -> Split:
 
 
 def pick_part(split: Split, available: Sequence[str], part: str) -> tuple[str, ...]:
-    """Return the images of one part that are there, in the order of the split.
+    """Return the available images of one part, in the order of the split.
 
     Args:
-        split: Where each image belongs.
-        available: Ids of a data set; those that it lacks are logged.
-        part: Such as train, val or test.
+        split: The part of each image.
+        available: Ids of the data set's images; images of the split that it lacks are logged.
+        part: Name of the part, such as train, val or test.
 
     Raises:
-        DatasetError: If the split does not place an available image, or has no such part.
+        DatasetError: If the split lacks an available image, or has no such part.
     """
     parts = dict.fromkeys(row.part for row in split.rows)
     if part not in parts:
@@ -85,15 +85,15 @@ def pick_part(split: Split, available: Sequence[str], part: str) -> tuple[str, .
 
 
 def pick_folds(split: Split, available: Sequence[str], folds: Collection[int]) -> tuple[str, ...]:
-    """Return the images of some folds that are there, in the order of the split.
+    """Return the available images of some folds, in the order of the split.
 
     Args:
-        split: Where each image belongs.
-        available: Ids of a data set; those that it lacks are logged.
+        split: The part of each image.
+        available: Ids of the data set's images; images of the split that it lacks are logged.
         folds: Numbers of the folds.
 
     Raises:
-        DatasetError: If the split does not place an available image, or lacks one of the folds.
+        DatasetError: If the split lacks an available image, or lacks one of the folds.
     """
     known = {row.fold for row in split.rows if row.fold is not None}
     if not known >= set(folds):
@@ -109,8 +109,8 @@ def _keep_available(split: Split, images: list[str], available: Sequence[str]) -
     unplaced = [image for image in available if image not in placed]
     if unplaced:
         raise DatasetError(
-            f"{split.path} should place every image of its data set. Found {len(unplaced)} "
-            f"that it does not name: {name_some(unplaced)}."
+            f"{split.path} should list every image of its data set. Found {len(unplaced)} "
+            f"that it does not list: {name_some(unplaced)}."
         )
     there = set(available)
     absent = [image for image in images if image not in there]

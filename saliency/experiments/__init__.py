@@ -1,1 +1,1 @@
-"""Questions asked of the data with the library's own parts."""
+"""Experiments on labelled data, made of the library's own parts."""

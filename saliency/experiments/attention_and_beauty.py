@@ -1,7 +1,7 @@
-"""How where people look and how they rate a photo go together, before any multitask learning.
+"""Relate where people look to how they rate a photo, before any multitask learning.
 
-No set has both labels, so each is held against a prediction of the other: rated photos against a
-predicted density, photos with fixations against a predicted score.
+No set has both labels, so each label is compared with a prediction of the other: ratings with
+predicted densities, and fixations with predicted scores.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saliency.datasets import LabelledDataset, OsieDataset
+from saliency.datasets.sets import groups_of
 from saliency.errors import ImageError
 from saliency.fixations import to_density
 from saliency.insights.summary import summarize
 from saliency.metrics import Interval, bootstrap_interval, cc, srcc
 from saliency.predictor import Predictor
-from saliency.training.data import groups_of
 from saliency.types import SCORES, Fixations, Sample
 
 STATISTICS = {
@@ -27,10 +27,10 @@ STATISTICS = {
     "center_distance": "mean distance of attention from the middle, in half diagonals",
     "agreement": "CC of the densities of two halves of the viewers",
 }
-"""What is asked of a density, and of its viewers where they are known."""
+"""Statistics of a density, and of its viewers where they are known."""
 
 MINIMUM_VIEWERS = 4
-"""For two halves that say anything."""
+"""Least number of viewers for comparing two halves of them."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Relation:
     """Rank correlation of one statistic of attention with scores.
 
     Attributes:
-        photos: Which ones.
-        statistic: A key of `STATISTICS`.
-        images: How many.
+        photos: Description of the photos.
+        statistic: Name of the statistic, a key of `STATISTICS`.
+        images: Number of images.
         srcc: Spearman's rank correlation.
         interval: Its 95 % bootstrap interval; whole themes are resampled where there are any.
     """
@@ -54,7 +54,7 @@ class Relation:
 
 @dataclass
 class _Rows:
-    """One row a photo."""
+    """One row for each photo."""
 
     statistics: dict[str, list[float]] = field(default_factory=dict)
     scores: list[float] = field(default_factory=list)
@@ -84,8 +84,8 @@ def relate_rated(
 
     Args:
         dataset: Photos with ratings.
-        predictor: With a saliency head; one that was never shown a rating, or its maps may hold
-            what it thinks of the scores.
+        predictor: Predictor with a saliency head. It should never have seen a rating, or its maps
+            may depend on its scores.
         on_image: Called after each photo.
     """
     rows = _Rows()
@@ -111,7 +111,7 @@ def relate_viewed(
 
     Args:
         dataset: Photos with each viewer's fixations.
-        predictor: With an aesthetic head; one that was never shown a fixation.
+        predictor: Predictor with an aesthetic head. It should never have seen a fixation.
         ids: The photos to look at.
         on_image: Called after each photo.
     """
@@ -129,7 +129,7 @@ def relate_viewed(
 
 
 def describe(density: NDArray[np.float32]) -> dict[str, float]:
-    """Return the statistics of (H, W) `density` that need no viewers."""
+    """Return the statistics of (H, W) `density` that do not need viewers."""
     summary = summarize(density)
     height, width = density.shape
     rows = (np.arange(height) + 0.5 - height / 2)[:, None]
@@ -143,10 +143,10 @@ def describe(density: NDArray[np.float32]) -> dict[str, float]:
 
 
 def agreement(viewers: Iterable[Fixations], size: tuple[int, int]) -> float | None:
-    """Return CC between the densities of every other viewer and of those between them.
+    """Return CC between the densities of two halves of the viewers, taken alternately.
 
     Args:
-        viewers: Each one's fixations.
+        viewers: Fixations of each viewer.
         size: (height, width) of the image.
 
     Returns:
@@ -165,7 +165,7 @@ def agreement(viewers: Iterable[Fixations], size: tuple[int, int]) -> float | No
 
 
 def _samples(dataset: LabelledDataset, indices: Iterable[int]) -> Iterator[tuple[int, Sample]]:
-    """Yield those of some images that can be read, with their numbers."""
+    """Yield the images that can be read, with their numbers."""
     for index in indices:
         try:
             sample = dataset[index]

@@ -27,8 +27,8 @@ class FoldResult:
     """Ridge regression measured on one fold.
 
     Attributes:
-        fold: The one left out of training.
-        images: In it.
+        fold: Fold that was left out of training.
+        images: Number of images in it.
         srcc: Rank correlation with the mean scores.
         plcc: Linear correlation with the mean scores.
     """
@@ -53,7 +53,7 @@ def cross_validate(
     same images as a network trained with `test_fold` sees: the split's train part without it.
 
     Args:
-        config: Names the encoder and one rated set whose split has folds.
+        config: Config with the encoder and one rated set whose split has folds.
         data_root: Folder of the sets.
         final_features: Also use what the ImageNet classifier pools.
         on_image: Called after each image, for a progress bar.
@@ -80,6 +80,6 @@ def cross_validate(
 
 @torch.no_grad()
 def _mean_scores(head: AestheticHead, pooled: Tensor) -> NDArray[np.float64]:
-    """Return the mean of the tilted distribution, a monotone function of ridge's own score."""
+    """Return the mean of the tilted distribution, a monotone function of the regression's score."""
     logits = head.logits((pooled - head.feature_mean) / head.feature_std)
     return np.asarray(logits.double().softmax(dim=1).numpy() @ SCORES)

@@ -14,10 +14,10 @@ from scipy.spatial.distance import cdist
 Array = NDArray[np.float64]
 
 LENGTH_SCALES = (0.1, 30.0)
-"""Searched, in units in which two rows of standardised features are about sqrt(2) apart."""
+"""Range of the search, in units in which two rows of features are about sqrt(2) apart."""
 
 NOISES = (1e-4, 10.0)
-"""Variances of the noise that are searched."""
+"""Range of the search for the variance of the noise."""
 
 LARGEST = 30.0
 """Bound on the entries of B's triangular root, far above those of targets of spread 1."""
@@ -31,7 +31,7 @@ class CoregionalisedGP:
 
     With `K = U diag(a) U^T` over N rows and `B = V diag(b) V^T` over T outputs, the covariance
     `K (x) B + s^2 I` of all N T values is diagonal in the basis `U (x) V`, with a_i b_j + s^2 on
-    the diagonal: one decomposition of N x N and one of T x T do for everything.
+    the diagonal: one decomposition of N x N and one of T x T suffice.
 
     Attributes:
         x: (N, F) training rows.
@@ -62,7 +62,7 @@ class CoregionalisedGP:
         Args:
             x: (N, F) standardised features.
             y: (N, T) targets, of mean 0 and a spread near 1.
-            correlated: Else B is diagonal: outputs that share the kernel, and are independent.
+            correlated: Whether B is full; else it is diagonal: independent outputs with one kernel.
         """
 
         def best(log_scale: float) -> tuple[float, Array]:
@@ -70,7 +70,7 @@ class CoregionalisedGP:
             rotated = vectors.T @ y
             start = _start(y, correlated)
             bounds = [(-LARGEST, LARGEST)] * (len(start) - 1)
-            found = minimize(  # type: ignore[call-overload]  # the stubs know no such function
+            found = minimize(  # type: ignore[call-overload]  # missing from the stubs
                 lambda p: _negative_log_likelihood(values, rotated, *_unpack(p, correlated)),
                 start,
                 method="L-BFGS-B",
@@ -98,13 +98,13 @@ class CoregionalisedGP:
         return cls(x, length_scale, outputs, noise, vectors, values.clip(min=0), weights)
 
     def predict(self, x: Array) -> tuple[Array, Array]:
-        """Return mean and standard deviation of what is observed at new rows, noise included.
+        """Return mean and standard deviation of observations at new rows, noise included.
 
         Args:
-            x: (M, F), standardised as the training rows.
+            x: (M, F) features, standardised like the training rows.
 
         Returns:
-            Two of (M, T).
+            Two arrays (M, T).
         """
         across = kernel(x, self.x, self.length_scale)
         scales, directions = eigh(self.outputs)
@@ -122,7 +122,7 @@ def kernel(x: Array, other: Array, length_scale: float) -> Array:
 
 
 def _negative_log_likelihood(values: Array, rotated: Array, outputs: Array, noise: float) -> float:
-    """Return it for targets (N, T) in the basis of the kernel's N eigenvectors."""
+    """Return it for targets `rotated` (N, T) into the basis of the kernel's N eigenvectors."""
     scales, directions = eigh(outputs)
     diagonal = np.outer(values.clip(min=0), scales.clip(min=0)) + noise
     squares = (rotated @ directions) ** 2
@@ -130,7 +130,7 @@ def _negative_log_likelihood(values: Array, rotated: Array, outputs: Array, nois
 
 
 def _start(y: Array, correlated: bool) -> Array:
-    """Return parameters to search from: half of the targets' covariance, and half noise."""
+    """Return the start of the search: half of the targets' covariance, the other half noise."""
     half = np.cov(y.T).reshape(y.shape[1], -1) / 2
     factor = np.linalg.cholesky(half + 1e-3 * np.eye(len(half)))
     shape = factor[np.tril_indices(len(half))] if correlated else np.sqrt(np.diag(half))
@@ -138,7 +138,7 @@ def _start(y: Array, correlated: bool) -> Array:
 
 
 def _unpack(parameters: Array, correlated: bool) -> tuple[Array, float]:
-    """Return B, as a triangle times itself, and the noise of a flat vector."""
+    """Return B (a triangular matrix times its transpose) and the noise from a flat vector."""
     *shape, log_noise = parameters
     count = int(np.sqrt(2 * len(shape))) if correlated else len(shape)
     factor = np.zeros((count, count))

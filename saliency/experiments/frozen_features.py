@@ -1,34 +1,35 @@
-"""Pooled features of a rated set by an encoder that is not trained, and the folds of the set."""
+"""Pooled features of a rated set from an encoder that is not trained, and the set's folds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from saliency.datasets import LabelledDataset, read_split
+from saliency.datasets.config import SetConfig, is_rated
+from saliency.datasets.sets import build_set, open_whole_set
 from saliency.errors import ConfigError
 from saliency.model import SaliencyNetwork
 from saliency.model.readout import pool_features
 from saliency.preprocessing import Preprocessing
 from saliency.training.building import build_network
-from saliency.training.config import SetConfig, TrainingConfig, is_rated
-from saliency.training.data import build_set, open_whole_set
+from saliency.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
 class RatedFeatures:
-    """A rated set as a frozen encoder sees it, rows in the order of `ids`.
+    """The features of a rated set from a frozen encoder, rows in the order of `ids`.
 
     Attributes:
-        ids: Of the N images.
+        ids: File names of the N images.
         pooled: (N, F) float32 from `pool_features`.
         votes: (N, K) float32 score distributions.
         attributes: (N, A) float32 labels, nan where unknown.
-        widths: Channels of each stage, which `pooled` holds twice.
+        widths: Number of channels of each stage; `pooled` has two columns for each channel.
     """
 
     ids: tuple[str, ...]
@@ -39,10 +40,10 @@ class RatedFeatures:
 
 
 def rated_set_with_folds(config: TrainingConfig) -> tuple[SetConfig, list[int]]:
-    """Return the first rated set whose split has folds, and these.
+    """Return the first rated set whose split has folds, and the folds.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is no such set.
     """
     for set_config in config.data.sets:
         if is_rated(set_config) and set_config.split is not None:
@@ -58,7 +59,7 @@ def rows_of_fold(
 ) -> tuple[list[int], list[int]]:
     """Return the rows that a network with `test_fold` is trained and tested on.
 
-    Trained on is the split's train part without the fold.
+    It is trained on the split's train part without the fold.
     """
     row_of = {image_id: row for row, image_id in enumerate(features.ids)}
     in_turn = set_config.model_copy(update={"test_fold": fold})
@@ -77,10 +78,10 @@ def compute_features(
 ) -> RatedFeatures:
     """Compute the features of a whole rated set.
 
-    Mean and standard deviation of the depths that the aesthetic head reads.
+    The features are mean and standard deviation of the depths that the aesthetic head reads.
 
     Args:
-        config: Names the encoder, the size of inputs and the attributes.
+        config: Config with the encoder, the size of inputs and the attributes.
         set_config: One of its rated sets.
         data_root: Folder of the sets.
         final_features: Also use what the ImageNet classifier pools.
@@ -99,14 +100,13 @@ def compute_features(
 def _frozen_network(
     config: TrainingConfig, data_root: Path | None, *, final_features: bool
 ) -> SaliencyNetwork:
-    model = config.model.model_copy(
-        update={
-            "saliency": False,
-            "aesthetics": True,
-            "guidance": False,
-            "score_attention": False,
-            "final_features": final_features,
-        }
+    model = replace(
+        config.model,
+        saliency=False,
+        aesthetics=True,
+        guidance=False,
+        score_attention=False,
+        final_features=final_features,
     )
     network = build_network(config.model_copy(update={"model": model}), data_root)
     return network.eval()

@@ -1,7 +1,7 @@
 """A Gaussian process for all rated tasks at once, on frozen features, beside ridge regression.
 
-How well can beauty, valence and arousal be told without training a network, does it help to tell
-them together, and does the process know when it is wrong?
+How well can beauty, valence and arousal be predicted without training a network, does it help to
+predict them together, and does the process know when it is wrong?
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from saliency.datasets import read_split
+from saliency.datasets.config import SetConfig
 from saliency.errors import ConfigError
 from saliency.experiments.coregionalised_gp import CoregionalisedGP
 from saliency.experiments.frozen_features import (
@@ -25,7 +26,7 @@ from saliency.experiments.frozen_features import (
 )
 from saliency.metrics import srcc
 from saliency.model.readout import solve_ridge
-from saliency.training.config import SetConfig, TrainingConfig
+from saliency.training.config import TrainingConfig
 from saliency.types import SCORES
 
 Array = NDArray[np.float64]
@@ -33,19 +34,19 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class FoldResult:
-    """One fold predicted from the others; tuples have a value for each of T targets.
+    """Results of one fold, predicted from the others; tuples have a value for each of T targets.
 
     Attributes:
-        fold: The one left out of training.
-        images: In it.
+        fold: Fold that was left out of training.
+        images: Number of images in it.
         ridge: SRCC of ridge regression, each target by itself.
         independent: SRCC of a process whose outputs share the kernel and nothing else.
         together: SRCC of the process with correlated outputs.
-        correlations: (T, T) between the outputs, as that process learned them.
-        length_scale: Of its kernel.
-        noise: Standard deviation of its noise, in the targets' over the training images.
+        correlations: (T, T) learned correlations between the outputs.
+        length_scale: Length scale of its kernel.
+        noise: Standard deviation of its noise, in units of the targets' standard deviation.
         errors: (images, T) prediction minus rating, in the target's units.
-        stds: (images, T) that it said.
+        stds: (images, T) predicted standard deviations.
     """
 
     fold: int
@@ -62,12 +63,12 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether the process knows how far off it is, for one target over all folds.
+    """How well the process predicts its errors, for one target over all folds.
 
     Attributes:
         srcc: Rank correlation of the absolute error with the predicted standard deviation.
-        within_one: Share of images whose error is at most one standard deviation; .683 if right.
-        within_two: At most two; .954 if right.
+        within_one: Share of images whose error is at most one standard deviation; ideally .683.
+        within_two: The same for two standard deviations; ideally .954.
     """
 
     srcc: float
@@ -77,18 +78,18 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Rated:
-    """What is predicted.
+    """Results of the cross-validation.
 
     Attributes:
         targets: Names of T targets: beauty on 1..10, then the config's scales in their own units.
-        folds: Results, one a fold.
+        folds: Results of each fold.
     """
 
     targets: tuple[str, ...]
     folds: tuple[FoldResult, ...]
 
     def calibration(self, target: str) -> Calibration:
-        """Return how right the standard deviations of one target are."""
+        """Return the calibration of the standard deviations of one target."""
         column = self.targets.index(target)
         errors = np.abs(np.concatenate([f.errors[:, column] for f in self.folds]))
         stds = np.concatenate([f.stds[:, column] for f in self.folds])
@@ -103,10 +104,10 @@ def cross_validate(
     final_features: bool = False,
     on_image: Callable[[], None] | None = None,
 ) -> Rated:
-    """Cross-validate on the folds of a rated set, its test part left alone.
+    """Cross-validate on the folds of a rated set, without its test part.
 
     Args:
-        config: Names the encoder, the attributes, and one rated set whose split has folds.
+        config: Config with the encoder, the attributes, and one rated set whose split has folds.
         data_root: Folder of the sets.
         final_features: Also use what the ImageNet classifier pools.
         on_image: Called after each image, for a progress bar.
@@ -142,7 +143,7 @@ def compare(
 
 
 def _fold(fold: int, x: Array, y: Array, new: Array, rated: Array, ridge: float) -> FoldResult:
-    """Fit on (N, F) rows `x` with (N, T) ratings `y`; measure on rows `new` rated `rated`."""
+    """Fit (N, T) ratings `y` on (N, F) rows `x`; measure on rows `new` with ratings `rated`."""
     mean, std = y.mean(axis=0), y.std(axis=0)
     standard = (y - mean) / std
     weights = solve_ridge(torch.from_numpy(x), torch.from_numpy(standard), ridge).numpy()
@@ -196,7 +197,7 @@ def _targets(config: TrainingConfig, features: RatedFeatures) -> tuple[tuple[str
 def _standardised(
     features: RatedFeatures, outside: list[int], inside: list[int]
 ) -> tuple[Array, Array]:
-    """Return both rows' features with mean and spread of the first."""
+    """Return both sets of features, standardised by mean and spread of the first."""
     pooled = features.pooled.double()
     mean, std = pooled[outside].mean(dim=0), pooled[outside].std(dim=0).clamp(min=1e-3)
     standard = ((pooled - mean) / std).numpy()

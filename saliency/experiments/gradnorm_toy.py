@@ -1,37 +1,46 @@
-"""GradNorm's toy problem: regression tasks that differ in scale, learned by one small network."""
+"""GradNorm's toy problem, and every strategy, constant weights and asymmetries trained on it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, cast, get_args
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from saliency.tasks import Likelihood, Task
-from saliency.training.balancing import build_weighting
-from saliency.training.config import WeightingConfig, WeightingName
-from saliency.weighting import Shared
+from saliency.metrics import Interval, bootstrap_interval, srcc
+from saliency.tasks import Task
+from saliency.weighting import (
+    FixedOptions,
+    GradNormOptions,
+    InitialOptions,
+    Shared,
+    Strategy,
+    WeightingOptions,
+)
 
+# From the paper: x in R^250, f_i(x) in R^100, a trunk of four layers of 100 units, B ~ N(0, 10) and
+# eps_i ~ N(0, 3.5). The ten sigmas: absolute values drawn once from its wide normal, N(0, 50^2).
 INPUTS, OUTPUTS, WIDTH, LAYERS = 250, 100, 100, 4
-"""Of the paper: x in R^250, f_i(x) in R^100, a trunk of four layers of 100 units."""
-
 SHARED_SCALE, OWN_SCALE = 10.0, 3.5
-"""The numbers in B ~ N(0, 10) and eps_i ~ N(0, 3.5)."""
-
 TOY_ALPHA = 0.12
-"""GradNorm's asymmetry in the paper's toy problem."""
-
-STRATEGIES: tuple[WeightingName, ...] = get_args(WeightingName)
+TWO_SIGMAS = (1.0, 100.0)
+TEN_SIGMAS = (5.2, 6.3, 6.6, 18.1, 26.8, 32.0, 35.2, 47.4, 63.3, 65.2)
+OPTIONS: dict[str, type[WeightingOptions]] = {o.name: o for o in get_args(Strategy)}
+STRATEGIES: tuple[str, ...] = tuple(OPTIONS)
 
 Law = Literal["unit", "deviations", "variances"]
-"""How large the argument of tanh is. `unit`: standard deviation 1, from matrices in the ratio
-10 : 3.5. `deviations` and `variances`: what it is for x ~ N(0, I) if 10 and 3.5 are the one or the
-other, 168 and 58; almost every tanh is -1 or 1 then, which the paper hardly meant."""
+"""Standard deviation of the argument of tanh: 1; or, if 10 and 3.5 are read as deviations or as
+variances, 168 or 58. Almost every tanh is then -1 or 1, which the paper hardly meant."""
+
+OnEpoch = Callable[[], None] | None  # for a progress bar
 
 
 @dataclass(frozen=True)
@@ -40,41 +49,23 @@ class Setup:
 
     `f_i(x) = sigma_i tanh(g (B + eps_i) x)`, x ~ N(0, I), squared error. B is common to the tasks,
     eps_i is task i's own; g is 1 but in the law `unit`.
-
-    The paper leaves open what follows, and here it is: every step has a fresh batch, so nothing
-    can be memorised. The trunk starts with He's initial weights (PyTorch's own shrink the signal
-    sixtyfold over four layers), the heads with PyTorch's. The optimiser is Adam with a constant
-    rate: no rate of plain gradient descent suits a loss of 10,000 and one of 1, and training uses
-    AdamW. Weights are rescaled to sum K at each step. Losses are in units of the geometric mean
-    of sigma_i^2, one factor for all tasks, which keeps log-variances inside their bounds.
-
-    Attributes:
-        sigmas: (K,) scales of the tasks' outputs.
-        law: How strongly tanh saturates.
-        steps: Of the optimiser.
-        epoch_steps: Steps between two evaluations; an epoch to `dwa`, `lbtw` and `dtp`.
-        batch: Examples a step.
-        held_out: Examples to validate on, and as many to test on.
-        lr: Of the network.
-        weighting_lr: Of log-variances and of GradNorm's weights; that of training.
-
-    Source:
-        Chen et al., "GradNorm: gradient normalization for adaptive loss balancing in deep
-        multitask networks" (2018), section 4.
+    Choices that the paper leaves open, such as the optimiser, stand at the end of the report.
+    Source: Chen et al., "GradNorm: gradient normalization for adaptive loss balancing in deep
+    multitask networks" (2018), section 4.
     """
 
-    sigmas: tuple[float, ...]
-    law: Law = "unit"
-    steps: int = 4000
-    epoch_steps: int = 50
-    batch: int = 32
-    held_out: int = 250
-    lr: float = 3e-3
-    weighting_lr: float = 2e-2
+    sigmas: tuple[float, ...]  # (K,) scales of the tasks' outputs
+    law: Law = "unit"  # how strongly tanh saturates
+    steps: int = 4000  # steps of the optimiser
+    epoch_steps: int = 50  # between two evaluations; an epoch to `dwa`, `lbtw` and `dtp`
+    batch: int = 32  # examples in a step
+    held_out: int = 250  # examples to validate on, and as many to test on
+    lr: float = 3e-3  # learning rate of the network
+    weighting_lr: float = 2e-2  # for log-variances and GradNorm's weights, as in training
 
     @property
     def epochs(self) -> int:
-        """How many epochs a run has."""
+        """Number of epochs of a run."""
         return self.steps // self.epoch_steps
 
     @property
@@ -84,7 +75,7 @@ class Setup:
 
     @property
     def loss_unit(self) -> float:
-        """What squared errors are divided by."""
+        """Divisor of squared errors."""
         return math.exp(2 * float(np.mean(np.log(self.sigmas))))
 
 
@@ -96,12 +87,7 @@ class Examples(NamedTuple):
 
 
 class Problem:
-    """The matrices of one seed, and examples drawn from them.
-
-    Attributes:
-        validation: What `dtp` hears of.
-        test: What scores are measured on.
-    """
+    """The matrices of one seed, and examples drawn from them to train, validate and test."""
 
     def __init__(self, setup: Setup, random: torch.Generator) -> None:
         self._random = random
@@ -116,7 +102,7 @@ class Problem:
 
     @property
     def saturated(self) -> float:
-        """Share of test outputs where tanh is beyond .99 in magnitude."""
+        """Fraction of test outputs where tanh is beyond .99 in magnitude."""
         return float((self.test.y.abs() > 0.99 * self._sigmas).float().mean())
 
     def draw(self, count: int) -> Examples:
@@ -131,9 +117,7 @@ class Problem:
 class Affine(nn.Module):
     """R affine layers with the same initial weights, for R inputs: (R, N, in) -> (R, N, out)."""
 
-    def __init__(
-        self, runs: int, fan_in: int, fan_out: int, bound: float, random: torch.Generator
-    ) -> None:
+    def __init__(self, runs: int, fan_in: int, fan_out: int, bound: float, random: Any) -> None:
         super().__init__()
         weight = bound * (2 * torch.rand(1, fan_in, fan_out, generator=random) - 1)
         self.weight = nn.Parameter(weight.repeat(runs, 1, 1))
@@ -145,45 +129,38 @@ class Affine(nn.Module):
 
 
 class Networks(nn.Module):
-    """R networks with the same initial weights, trained side by side without meeting.
+    """R networks with the same initial weights, with a ReLU trunk and an affine head for each task.
 
-    A shared trunk with ReLU and one affine head a task. Adam works element by element, so one
-    optimiser over all networks is one for each.
+    They are independent: Adam works element by element, so one optimiser for all equals one each.
     """
 
     def __init__(self, runs: int, tasks: int, random: torch.Generator) -> None:
         super().__init__()
         self.runs = runs
-        self.first = Affine(runs, INPUTS, WIDTH, math.sqrt(6 / INPUTS), random)
-        self.middle = nn.ModuleList(
-            Affine(runs, WIDTH, WIDTH, math.sqrt(6 / WIDTH), random) for _ in range(LAYERS - 2)
+        *middle, last = (
+            Affine(runs, fan_in, fan_out, math.sqrt(6 / fan_in), random)
+            for fan_in, fan_out in pairwise([INPUTS] + [WIDTH] * LAYERS)
         )
-        self.last = Affine(runs, WIDTH, WIDTH, math.sqrt(6 / WIDTH), random)
+        self.trunk, self.last = nn.ModuleList([*middle, last]), last
         self.heads = nn.ModuleList(
             Affine(runs, WIDTH, OUTPUTS, 1 / math.sqrt(WIDTH), random) for _ in range(tasks)
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return what the trunk gives (R, N, 100) and K predictions (R, N, 100)."""
+        """Return the trunk's output (R, N, 100) and K predictions (R, N, 100)."""
         hidden = x.expand(self.runs, *x.shape)
-        for layer in (self.first, *self.middle, self.last):
+        for layer in self.trunk:
             hidden = layer(hidden).relu()
         return hidden, [head(hidden) for head in self.heads]
 
 
 @dataclass(frozen=True)
 class History:
-    """How R networks with their weightings were trained on one problem.
+    """History of R networks trained with their weightings on one problem."""
 
-    Attributes:
-        steps: (E + 1,) steps taken before each evaluation; the first is 0.
-        losses: (E + 1, R, K) test losses, each divided by its value at step 0.
-        weights: (E, R, K) task weights, rescaled to sum K, mean over each epoch.
-    """
-
-    steps: NDArray[np.int64]
-    losses: NDArray[np.float64]
-    weights: NDArray[np.float64]
+    steps: NDArray[np.int64]  # (E + 1,) steps before each evaluation; the first is 0
+    losses: NDArray[np.float64]  # (E + 1, R, K) test losses divided by their values at step 0
+    weights: NDArray[np.float64]  # (E, R, K) rescaled to sum K, mean over each epoch
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -193,8 +170,7 @@ class History:
     @property
     def final(self) -> NDArray[np.float64]:
         """(R,) scores, mean over the last tenth of training, because one evaluation is noisy."""
-        last = max(1, (len(self.steps) - 1) // 10)
-        return np.asarray(self.scores[-last:].mean(axis=0))
+        return np.asarray(self.scores[-max(1, len(self.weights) // 10) :].mean(axis=0))
 
     @property
     def mean_weights(self) -> NDArray[np.float64]:
@@ -202,60 +178,55 @@ class History:
         return np.asarray(self.weights.mean(axis=0))
 
 
-def strategy_config(name: WeightingName, setup: Setup, alpha: float = TOY_ALPHA) -> WeightingConfig:
-    """Return a strategy with the options of training, but for what the toy problem asks.
+def strategy_config(name: str, setup: Setup, alpha: float = TOY_ALPHA) -> WeightingOptions:
+    """Return a strategy with training's options, but with L(0) from the first batch, and alpha.
 
-    `fixed` gets what somebody would set who knows the scales, `1 / sigma_i^2`; L(0) is the first
-    batch alone, as in the paper; GradNorm has the paper's alpha.
+    `fixed` gets the weights that follow from the scales, `1 / sigma_i^2`.
     """
     if name == "fixed":
         return fixed_config(setup, [1 / sigma**2 for sigma in setup.sigmas])
-    return WeightingConfig(name=name, normalize=True, initial_batches=1, gradnorm_alpha=alpha)
+    if name == "gradnorm":
+        return GradNormOptions(normalize=True, alpha=alpha, initial_batches=1)
+    if name == "initial":
+        return InitialOptions(normalize=True, initial_batches=1)
+    return OPTIONS[name](normalize=True)
 
 
-def fixed_config(setup: Setup, weights: Sequence[float]) -> WeightingConfig:
+def fixed_config(setup: Setup, weights: Sequence[float]) -> FixedOptions:
     """Return constant weights, rescaled to sum K."""
     scale = len(weights) / sum(weights)
     fixed = {task: scale * w for task, w in zip(setup.tasks, weights, strict=True)}
-    return WeightingConfig(name="fixed", normalize=True, fixed=fixed)
+    return FixedOptions(normalize=True, weights=fixed)
 
 
 def train(
-    setup: Setup,
-    seed: int,
-    configs: Sequence[WeightingConfig],
-    on_epoch: Callable[[], None] | None = None,
+    setup: Setup, seed: int, configs: Sequence[WeightingOptions], on_epoch: OnEpoch = None
 ) -> History:
-    """Train one network a config, all from the same start on the same examples.
+    """Train one network for each config, all from the same start on the same examples.
 
-    Strategies hear what the training loop would tell them: `prior` the variance of the validation
-    outputs, `dtp` after each epoch the share of each task's validation loss that is gone,
-    `max(0, 1 - L(t) / L(0))`, `dwa` the epoch's mean training losses.
-
-    Args:
-        setup: The problem.
-        seed: Of the matrices, the examples and the initial weights.
-        configs: R strategies.
-        on_epoch: Called after each epoch, for a progress bar.
+    Strategies receive what the training loop would give them: `prior` the variance of the
+    validation outputs, `dtp` after each epoch `max(0, 1 - L(t) / L(0))` of each task's validation
+    loss, `dwa` the epoch's mean training losses. The seed is that of matrices, examples and initial
+    weights.
     """
     random = torch.Generator().manual_seed(seed)
     problem = Problem(setup, random)
     networks = Networks(len(configs), len(setup.sigmas), random)
-    balance = Balance(setup, configs, _constant_losses(problem.validation, setup))
+    variances = problem.validation.y.var(dim=1, unbiased=False).mean(dim=1)
+    constant_losses = [float(v) / setup.loss_unit for v in variances]  # losses of the best constant
+    balance = Balance(setup, configs, constant_losses)
     optimizer = torch.optim.Adam(networks.parameters(), lr=setup.lr, fused=True)
 
     def losses_of(examples: Examples) -> tuple[Tensor, list[Tensor]]:
-        """Return what the trunk gives and K losses (R,)."""
         hidden, outputs = networks(examples.x)
-        return hidden, [
+        return hidden, [  # the trunk's output and K losses (R,)
             (output - y).square().mean(dim=(1, 2)) / setup.loss_unit
             for output, y in zip(outputs, examples.y, strict=True)
         ]
 
     @torch.no_grad()
     def held_out(examples: Examples) -> NDArray[np.float64]:
-        """Return losses (R, K)."""
-        return torch.stack(losses_of(examples)[1], dim=1).double().numpy()
+        return torch.stack(losses_of(examples)[1], dim=1).double().numpy()  # (R, K)
 
     validation_start, test_start = held_out(problem.validation), held_out(problem.test)
     steps, losses, weights = [0], [np.ones_like(test_start)], []
@@ -264,16 +235,19 @@ def train(
         for _ in range(setup.epoch_steps):
             hidden, by_task = losses_of(problem.draw(setup.batch))
             places: dict[Shared, Tensor] = {"features": hidden, "last_layer": networks.last.weight}
-            share = balance.step(by_task, places)
+            task_weights = balance.step(by_task, places)
             now = torch.stack(by_task, dim=1)
             optimizer.zero_grad()
-            (share * now).sum().backward()  # type: ignore[no-untyped-call]
+            (task_weights * now).sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            weight_sums += share.double().numpy()
+            weight_sums += task_weights.double().numpy()
             loss_sums += now.detach().double().numpy()
         weights.append(weight_sums / setup.epoch_steps)
         learned = 1 - held_out(problem.validation) / validation_start
-        balance.end_epoch(loss_sums / setup.epoch_steps, learned.clip(min=0))
+        heard = zip(loss_sums / setup.epoch_steps, learned.clip(min=0), strict=True)
+        for weighting, (means, known) in zip(balance.weightings, heard, strict=True):
+            weighting.end_epoch(means.tolist())
+            weighting.observe(known.tolist())
         steps.append((epoch + 1) * setup.epoch_steps)
         losses.append(held_out(problem.test) / test_start)
         if on_epoch:
@@ -282,14 +256,15 @@ def train(
 
 
 class Balance:
-    """R strategies side by side, and the optimiser of what they learn themselves."""
+    """R strategies side by side, and the optimiser of their learned weights."""
 
     def __init__(
-        self, setup: Setup, configs: Sequence[WeightingConfig], constant_losses: Sequence[float]
+        self, setup: Setup, configs: Sequence[WeightingOptions], constant_losses: Sequence[float]
     ) -> None:
-        # Strategies are built from the tasks' names and likelihoods alone.
-        tasks = cast("list[Task]", [_Named(name) for name in setup.tasks])
-        self.weightings = [build_weighting(config, tasks) for config in configs]
+        # Only the tasks' names and likelihoods matter for building strategies.
+        named = [SimpleNamespace(name=name, likelihood="regression") for name in setup.tasks]
+        tasks = cast("list[Task]", named)
+        self.weightings = [config.build(tasks) for config in configs]
         for weighting in self.weightings:
             weighting.start(lambda: constant_losses)
         learned = [p for weighting in self.weightings for p in weighting.parameters()]
@@ -298,15 +273,11 @@ class Balance:
         )
 
     def step(self, losses: Sequence[Tensor], places: Mapping[Shared, Tensor]) -> Tensor:
-        """Return the strategies' weights (R, K), rescaled to sum K, and let them learn.
+        """Return the strategies' weights (R, K), rescaled to sum K, and train them.
 
-        A strategy looks at losses and at their gradients at shared tensors. Each gets stand-ins
-        with the values and gradients of its own run and no network behind them, so that nothing is
-        gone back through more than once.
-
-        Args:
-            losses: K times (R,), with their graph.
-            places: Shared tensors (R, ...) by the need that they meet.
+        A strategy looks at K losses (R,) and their gradients at shared tensors (R, ...). Each gets
+        stand-ins with the values and gradients of its own run but without a network, so that the
+        backward pass runs only once.
         """
         wanted = {weighting.needs for weighting in self.weightings} & places.keys()
         gradients = {need: _task_gradients(losses, places[need]) for need in wanted}
@@ -320,38 +291,121 @@ class Balance:
                 stand_ins = stand_ins + slopes @ shared[0]
             total = weighting(list(stand_ins), [True] * len(losses), shared)
             totals.append(total * len(losses) / weighting.current.sum())
-        shares = torch.stack([weighting.normalized for weighting in self.weightings])
+        task_weights = torch.stack([weighting.normalized for weighting in self.weightings])
         if self._optimizer is not None:
             self._optimizer.zero_grad()
             torch.stack(totals).sum().backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
-        return shares
-
-    def end_epoch(self, mean_losses: NDArray[np.float64], indicators: NDArray[np.float64]) -> None:
-        """Tell the strategies (R, K) mean training losses and how good each task is, 0..1."""
-        for weighting, means, known in zip(self.weightings, mean_losses, indicators, strict=True):
-            weighting.end_epoch(means.tolist())
-            weighting.observe(known.tolist())
-
-
-@dataclass(frozen=True)
-class _Named:
-    """What strategies are built from."""
-
-    name: str
-    likelihood: Likelihood = "regression"
+        return task_weights
 
 
 def _task_gradients(losses: Sequence[Tensor], place: Tensor) -> Tensor:
     """Return the gradients (K, R, D) of K losses (R,) at a shared tensor (R, ...)."""
-    gradients = [
-        torch.autograd.grad(loss.sum(), place, retain_graph=True)[0].flatten(1)
-        for loss in losses  # runs do not meet, so the sum keeps them apart
-    ]
-    return torch.stack(gradients)
+    grad = partial(torch.autograd.grad, inputs=place, retain_graph=True)
+    # Runs are independent, so the gradient of the sum separates them.
+    return torch.stack([grad(loss.sum())[0].flatten(1) for loss in losses])
 
 
-def _constant_losses(examples: Examples, setup: Setup) -> list[float]:
-    """Return each task's loss if the best constant were predicted."""
-    variances = examples.y.var(dim=1, unbiased=False).mean(dim=1)
-    return [float(variance) / setup.loss_unit for variance in variances]
+@dataclass(frozen=True)
+class Plan:
+    """The plan of a study."""
+
+    setups: tuple[Setup, ...]
+    seeds: int = 3  # seeds of every strategy, from 0
+    statics: int = 100  # random constant weightings, with seed 0
+    alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)  # GradNorm's asymmetry, with seed 0
+
+    @classmethod
+    def of(cls, *, law: Law, seeds: int, quick: bool) -> Plan:
+        """Return the plan of the command line; a quick plan trains too briefly for conclusions."""
+        two, ten = Setup(TWO_SIGMAS, law, steps=4000), Setup(TEN_SIGMAS, law, steps=1500)
+        if quick:
+            return cls((replace(two, steps=300), replace(ten, steps=100)), seeds=1, statics=20)
+        return cls((two, ten), seeds)
+
+    def variants(self) -> dict[str, Setup]:
+        """Return variants of the first problem by name: other choices, each trained once."""
+        first = self.setups[0]
+        other: Law = "deviations" if first.law == "unit" else "unit"
+        lr = first.lr / 3
+        return {f"law {other}": replace(first, law=other), "lr / 3": replace(first, lr=lr)}
+
+    @property
+    def epochs(self) -> int:
+        """Total number of calls of `on_epoch`."""
+        trainings = self.seeds + bool(self.statics) + bool(self.alphas)
+        return sum(s.epochs for s in [*self.setups * trainings, *self.variants().values()])
+
+
+class Statics(NamedTuple):
+    """N random constant weightings, and how far they are from GradNorm's average weights."""
+
+    weights: NDArray[np.float64]  # (N, K) uniform at random, rescaled to sum K
+    scores: NDArray[np.float64]  # (N,) final scores
+    distances: NDArray[np.float64]  # (N,) Euclidean distances to GradNorm's time-averaged weights
+    correlation: float  # Spearman's, of distance and score; > 0 if near ones are better
+    interval: Interval  # its 95 % bootstrap interval over weightings
+    at_mean: float  # final score of GradNorm's time-averaged weights held constant
+
+
+class AlphaRun(NamedTuple):
+    """GradNorm with one asymmetry, and its final score."""
+
+    alpha: float
+    score: float
+    weights: NDArray[np.float64]  # (K,) time-averaged
+    spread: float  # standard deviation over tasks of the logarithm of `weights`
+
+
+@dataclass(frozen=True)
+class ToyResult:
+    """All trainings on one toy problem."""
+
+    setup: Setup
+    saturated: float  # fraction of outputs where tanh is beyond .99
+    histories: tuple[History, ...]  # one for each seed; runs are in the order of `STRATEGIES`
+    statics: Statics
+    alphas: tuple[AlphaRun, ...]
+
+    def final(self, strategy: str) -> NDArray[np.float64]:
+        """Return the final score of each seed."""
+        return np.array([h.final[STRATEGIES.index(strategy)] for h in self.histories])
+
+
+@dataclass(frozen=True)
+class Study:
+    """The results of the whole plan."""
+
+    plan: Plan
+    results: tuple[ToyResult, ...]
+    variants: dict[str, dict[str, float]]  # final scores with seed 0, by name, then strategy
+
+
+def run_study(plan: Plan, on_epoch: OnEpoch = None) -> Study:
+    """Run a whole plan, which takes minutes on one core."""
+    results = tuple(_run_problem(setup, plan, on_epoch) for setup in plan.setups)
+    variants = {}
+    for name, setup in plan.variants().items():
+        final = train(setup, 0, [strategy_config(s, setup) for s in STRATEGIES], on_epoch).final
+        variants[name] = dict(zip(STRATEGIES, final.tolist(), strict=True))
+    return Study(plan, results, variants)
+
+
+def _run_problem(setup: Setup, plan: Plan, on_epoch: OnEpoch) -> ToyResult:
+    configs = [strategy_config(name, setup) for name in STRATEGIES]
+    histories = tuple(train(setup, seed, configs, on_epoch) for seed in range(plan.seeds))
+    near = histories[0].mean_weights[STRATEGIES.index("gradnorm")]
+    weights = np.random.default_rng(0).uniform(size=(plan.statics, len(setup.sigmas)))
+    weights *= len(setup.sigmas) / weights.sum(axis=1, keepdims=True)
+    constant = [fixed_config(setup, row.tolist()) for row in [*weights, near]]
+    *scores, at_mean = train(setup, 0, constant, on_epoch).final.tolist()
+    distances, final = np.linalg.norm(weights - near, axis=1), np.array(scores)
+    interval = bootstrap_interval(srcc, distances, final)
+    statics = Statics(weights, final, distances, srcc(distances, final), interval, at_mean)
+    sweep = train(setup, 0, [strategy_config("gradnorm", setup, a) for a in plan.alphas], on_epoch)
+    alphas = tuple(
+        AlphaRun(alpha, float(score), mean, float(np.log(mean).std()))
+        for alpha, score, mean in zip(plan.alphas, sweep.final, sweep.mean_weights, strict=True)
+    )
+    saturated = Problem(setup, torch.Generator().manual_seed(0)).saturated
+    return ToyResult(setup, saturated, histories, statics, alphas)

@@ -1,4 +1,4 @@
-"""Questions about predictions: where, how much of it here, which part to keep, which are twins.
+"""Analyses of predictions: focal points, regions, crops, technical quality, near-duplicates.
 
 Pure functions, most of them on a density (H, W) that sums to 1, or on any map proportional to one.
 """
@@ -8,6 +8,7 @@ from saliency.insights.boxes import Box, Point
 from saliency.insights.crops import AspectRatio, Crop, RankedCrop, propose_crops, rank_crops
 from saliency.insights.named_regions import Region, RegionFile, check_names, parse_region_file
 from saliency.insights.near_duplicates import find_near_duplicates, to_perceptual_hash
+from saliency.insights.quality import Quality, measure_quality
 from saliency.insights.regions import RegionAttention, measure_regions
 from saliency.insights.summary import FocalPoint, SaliencySummary, summarize
 
@@ -18,6 +19,7 @@ __all__ = [
     "Crop",
     "FocalPoint",
     "Point",
+    "Quality",
     "RankedCrop",
     "Region",
     "RegionAttention",
@@ -25,6 +27,7 @@ __all__ = [
     "SaliencySummary",
     "check_names",
     "find_near_duplicates",
+    "measure_quality",
     "measure_regions",
     "parse_region_file",
     "propose_crops",

@@ -1,4 +1,4 @@
-"""What the questions share: a density checked, averaged onto a grid, summed over boxes."""
+"""Shared steps of the analyses: check a density, average it onto a grid, sum it over boxes."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 from saliency.errors import InsightError
 
 COARSE_SIDE = 384
-"""Pixels of a side that a coarse density keeps at least: more than networks tell apart, so
+"""Smallest side, in pixels, that `coarsen` reduces a density to. Networks resolve less, so
 `Prediction.density_within(COARSE_SIDE)` is all that summaries and crops need."""
 
 
 def require_density(density: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Return `Prediction.density`, or say why there is none.
+    """Return `density` unless it is None.
 
     Raises:
         InsightError: The network has no saliency head.
     """
     if density is None:
-        raise InsightError("The network should have a saliency head. Found an aesthetic one alone.")
+        raise InsightError("The network should have a saliency head. Found only an aesthetic head.")
     return density
 
 
 def check_density(density: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return `density` as a contiguous (H, W) float32 array; its values are not looked at.
+    """Return `density` as a contiguous (H, W) float32 array; its values are not checked.
 
     Raises:
-        InsightError: It is no map with at least one pixel.
+        InsightError: `density` is not a map with at least one pixel.
     """
     if density.ndim != 2 or density.size == 0:
         raise InsightError(f"`density` should be (height, width). Found {density.shape}.")
@@ -38,9 +38,9 @@ def check_density(density: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def coarsen(density: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Average a large density down, so that what follows costs the same for every photo.
+    """Average a large density down, so that later steps cost the same for every photo.
 
-    Each side is divided by a whole number where one fits, which is exact and three times faster.
+    Each side is divided by a whole number if it can be, which is exact and three times faster.
 
     Args:
         density: (H, W), >= 0.
@@ -50,7 +50,7 @@ def coarsen(density: NDArray[np.floating]) -> NDArray[np.float32]:
         up at 384..767.
 
     Raises:
-        InsightError: It is no map with at least one pixel.
+        InsightError: `density` is not a map with at least one pixel.
     """
     pixels = check_density(density)
     height, width = map(_to_coarse_side, pixels.shape)
@@ -64,17 +64,17 @@ def _to_coarse_side(side: int) -> int:
 
 
 def to_grid(density: NDArray[np.floating], grid_size: tuple[int, int]) -> NDArray[np.float64]:
-    """Average a density onto a grid; a pixel across cells counts in each by what it covers.
+    """Average a density onto a grid; a pixel across several cells counts in each by its area there.
 
     Args:
-        density: (H, W), >= 0, of any sum.
+        density: (H, W), >= 0, with any sum.
         grid_size: (rows, columns) of the grid.
 
     Returns:
         (rows, columns) float64, >= 0, sums to 1: the share of attention in each cell.
 
     Raises:
-        InsightError: `density` is no density.
+        InsightError: `density` is zero everywhere, negative somewhere, or not finite.
     """
     cells = _reduce(check_density(density), grid_size)
     for axis, wanted in enumerate(grid_size):  # fewer pixels than cells: split the pixels
@@ -88,7 +88,7 @@ def check_total(total: float, minimum: float = 0.0) -> float:
     """Return the sum of a density.
 
     Raises:
-        InsightError: It is no density: zero everywhere, negative somewhere, or not finite.
+        InsightError: The density is zero everywhere, negative somewhere, or not finite.
     """
     if not (np.isfinite(total) and total > 0 and minimum >= 0):
         raise InsightError(
@@ -108,7 +108,7 @@ def _reduce(cells: NDArray[np.float32], grid_size: tuple[int, int]) -> NDArray[n
 
 
 class AttentionTable:
-    """The share of attention in any box, at four look-ups a box.
+    """The share of attention in any box, with four look-ups per box.
 
     T[r, c] is the attention above row r and left of column c. Between its corners T is bilinear
     where the density is constant in each cell, so fractional edges are exact, not approximate:
@@ -116,10 +116,10 @@ class AttentionTable:
 
     Args:
         cells: (h, w), >= 0: a density, or its grid.
-        image_size: (height, width) of the photo that they cover, whose pixels boxes count in.
+        image_size: (height, width) of the photo that they cover; boxes are in its pixels.
 
     Raises:
-        InsightError: `cells` are no density.
+        InsightError: `cells` are zero everywhere, negative somewhere, or not finite.
 
     Source: Crow, Summed-Area Tables for Texture Mapping, SIGGRAPH 1984.
     """
@@ -167,7 +167,7 @@ class AttentionTable:
         return between
 
     def _split(self, places: NDArray[Any], axis: int) -> tuple[NDArray[np.intp], NDArray[Any]]:
-        """Return the cell that each place is in, and how far into it, 0..1."""
+        """Return the cell of each place, and the position within the cell, 0..1."""
         cells = self._table.shape[axis] - 1
         exact = np.clip(places * self._cells_per_pixel[axis], 0, cells)
         index = np.minimum(exact.astype(np.intp), cells - 1)

@@ -1,4 +1,4 @@
-"""Places in a photo, as distances from its top-left corner in pixels.
+"""Points and boxes in a photo, in pixels from its top-left corner.
 
 The pixel in column c covers c..c+1, so its centre is c + .5 and a photo W pixels wide is 0..W.
 """
@@ -29,7 +29,7 @@ class Box:
     """A rectangle in pixels of the upright photo; it may cut through pixels.
 
     Attributes:
-        x: Left edge, finite; below 0 it begins left of the photo.
+        x: Left edge, finite; negative if the box begins left of the photo.
         y: Top edge, finite.
         width: Pixels to the right edge, > 0.
         height: Pixels to the bottom edge, > 0.
@@ -58,7 +58,7 @@ class Box:
         """Read `x,y,width,height`, as in "10,20,30.5,40".
 
         Raises:
-            InsightError: It is not four numbers, or they make no box.
+            InsightError: `text` is not four numbers, or they make no box.
         """
         try:
             x, y, width, height = map(float, text.split(","))
@@ -73,14 +73,14 @@ class Box:
 
     @property
     def area(self) -> float:
-        """Square pixels, > 0."""
+        """Area in square pixels, > 0."""
         return self.width * self.height
 
     @property
     def pixels(self) -> tuple[slice, slice]:
         """Rows and columns of every pixel that the box touches, to index a photo with.
 
-        For a box inside the photo; a negative edge would count from the other side.
+        Only for a box inside the photo; a negative edge would count from the other side.
         """
         return (
             slice(floor(self.y), ceil(self.y + self.height)),

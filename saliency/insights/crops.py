@@ -1,4 +1,4 @@
-"""Which parts of a photo, of a given shape, keep what people look at?"""
+"""Crops of a given shape that keep what people look at."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from saliency.insights.attention import AttentionTable, coarsen
 from saliency.insights.boxes import Box
 
 MAX_ASPECT = 20
-"""The longer side of a crop over its shorter one."""
+"""Largest ratio of a crop's longer side to its shorter side."""
 
 SMALLEST = 0.5
-"""Side of the smallest crops, over that of the largest of their shape."""
+"""Side of the smallest crops, as a share of that of the largest crop of their shape."""
 
 SIZES = 8
-"""How many sizes are tried, a tenth apart."""
+"""Number of sizes that are tried; each is about a tenth larger than the next."""
 
 STEPS = 33
-"""Places tried along each side: both ends, the middle and 30 between."""
+"""Number of places that are tried along each side, from one end to the other."""
 
 AREA_COST = 0.1
-"""Attention that the whole photo's area is worth: what gets less than a tenth of an average place
-is left out."""
+"""Cost of the whole photo's area, as a share of attention: a crop leaves out places that get less
+than a tenth of average attention."""
 
 CUT_COST = 1.0
-"""Attention that attention in the band around the edge is worth: it would be cut through."""
+"""Cost of attention in the band around the edges, where the crop would cut through something."""
 
 CUT_BAND = 0.06
-"""How far the band reaches to either side of an edge, as a share of the crop's shorter side."""
+"""Width of the band on either side of an edge, as a share of the crop's shorter side."""
 
 MAX_OVERLAP = 0.7
-"""Intersection over union from which two crops are the same idea."""
+"""Intersection over union from which two crops count as the same proposal."""
 
 SCORE_WEIGHT = 0.1
-"""Attention that one point of the aesthetic score is worth."""
+"""Value of one point of the aesthetic score, as a share of attention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class AspectRatio:
         height: Units down, > 0; `width / height` is 1/20..20.
 
     Raises:
-        InsightError: It is beyond those limits.
+        InsightError: The shape is beyond these limits.
 
     Example:
         >>> print(AspectRatio.parse("4x5"), AspectRatio.parse("1.5").value)
@@ -74,7 +74,7 @@ class AspectRatio:
         """Read "16:9", "4x5" or "1.5", which is width over height.
 
         Raises:
-            InsightError: It is none of these, or beyond the limits.
+            InsightError: `text` is none of these, or beyond the limits.
         """
         number = r"(\d+(?:\.\d+)?)"
         found = re.fullmatch(rf"\s*{number}\s*(?:[:x]\s*{number}\s*)?", text, re.ASCII)
@@ -96,13 +96,13 @@ class Crop:
     """A part of a photo; `image[crop.box.pixels]` is its picture.
 
     Attributes:
-        aspect: The shape asked for; the box has it to within a pixel.
+        aspect: The requested shape, which the box has to within a pixel.
         box: Whole pixels, inside the photo.
         kept_attention: Share of all attention inside, 0..1.
-        cut_attention: Share of all attention close to its edges, 0..1, those on the photo's own
-            border left out: how much of what people look at is cut through.
-        balance: `kept_attention` less what the area and the cut attention cost, at most 1: what
-            proposals are ordered by.
+        cut_attention: Share of all attention close to the crop's edges, 0..1, not counting edges
+            on the photo's own border: how much of what people look at is cut through.
+        balance: `kept_attention` minus the costs of the area and of the cut attention, at most 1;
+            proposals are ordered by it.
     """
 
     aspect: AspectRatio
@@ -117,7 +117,7 @@ class RankedCrop:
     """A crop after its picture was scored.
 
     Attributes:
-        aspect: The shape asked for.
+        aspect: The requested shape.
         box: Whole pixels, inside the photo.
         kept_attention: Share of all attention inside, 0..1.
         cut_attention: Share of all attention close to its edges, 0..1, as of `Crop`.
@@ -149,22 +149,23 @@ def propose_crops(
 
     with `kept` the share of attention inside, `area` the share of the photo's area, and `cut` the
     share of attention within 6 % of the crop's shorter side from an edge; an edge on the photo's
-    own border cuts nothing. So a crop grows while what it gains gets more than a tenth of an
-    average place's attention, and its edges seek places where nobody looks. Of crops that overlap
-    by an intersection over union of .7 or more only the best stays.
+    own border cuts nothing. So a crop grows as long as the parts that it gains get more than a
+    tenth of average attention, and its edges prefer places where nobody looks. If crops overlap
+    with an intersection over union of .7 or more, only the best of them is kept.
 
     Args:
         density: (h, w), >= 0; a longer side of `COARSE_SIDE` is as good as the photo's own.
         aspect: The shape.
-        count: The most crops to return, >= 1.
-        image_size: (height, width) of the photo, in whose pixels boxes are; None: the density has
-            its size.
+        count: Largest number of crops to return, >= 1.
+        image_size: (height, width) of the photo, in whose pixels boxes are given; None: the size
+            of the density.
 
     Returns:
         1..`count` crops.
 
     Raises:
-        InsightError: `count` is below 1, or `density` is no density.
+        InsightError: `count` is below 1, or `density` is zero everywhere, negative somewhere, or
+            not finite.
     """
     if count < 1:
         raise InsightError(f"`count` should be at least 1. Found {count}.")
@@ -175,7 +176,7 @@ def propose_crops(
     kept = _keep(table, places)
     cut = _cut(table, places, (height, width))
     balance = kept - AREA_COST * places.area / (height * width) - CUT_COST * cut
-    # Equal ones, as an even density has, nearest to the middle first.
+    # Crops of equal balance, as with an even density: those nearest to the middle come first.
     off_center = np.hypot(
         (places.left + places.right) / width - 1, (places.top + places.bottom) / height - 1
     )
@@ -189,25 +190,25 @@ def propose_crops(
 def rank_crops(
     crops: Sequence[Crop], scores: Sequence[float | None], count: int = 1
 ) -> list[RankedCrop]:
-    """Rank crops by what they keep and how good they look.
+    """Rank crops by the attention that they keep and by how good they look.
 
     The value of a crop is `balance + 0.1 * score`: a point of score is worth a tenth of the
-    photo's attention. Where any score is missing, all are left out.
+    photo's attention. If any score is missing, no score is used.
 
     Args:
-        crops: From `propose_crops`.
-        scores: Aesthetic score of each crop's picture, 1..10; None if the network has no such
-            head.
-        count: The most crops to return, >= 1.
+        crops: Crops from `propose_crops`.
+        scores: Aesthetic score of each crop's picture, 1..10; None if the network has no
+            aesthetic head.
+        count: Largest number of crops to return, >= 1.
 
     Returns:
-        Up to `count` crops, the best first; equal ones in the order given.
+        Up to `count` crops, the best first; crops of equal value in the order given.
 
     Raises:
-        InsightError: There is not one score a crop, or `count` is below 1.
+        InsightError: `scores` does not have one score per crop, or `count` is below 1.
     """
     if len(scores) != len(crops):
-        raise InsightError(f"`scores` should have one a crop, {len(crops)}. Found {len(scores)}.")
+        raise InsightError(f"`scores` should have one per crop, {len(crops)}. Found {len(scores)}.")
     if count < 1:
         raise InsightError(f"`count` should be at least 1. Found {count}.")
     known = [score for score in scores if score is not None]
@@ -224,7 +225,7 @@ def rank_crops(
 
 
 class _Places(NamedTuple):
-    """N boxes of whole pixels by their edges: (N,) int64 each."""
+    """The edges of N boxes of whole pixels: (N,) int64 each."""
 
     left: NDArray[np.int64]
     top: NDArray[np.int64]
@@ -241,7 +242,7 @@ class _Places(NamedTuple):
 
 
 def _list_places(image_size: tuple[int, int], aspect: AspectRatio) -> _Places:
-    """Return every box to judge: a few sizes, each at an even spread of places."""
+    """Return every box to judge: several sizes, each at evenly spread places."""
     photo_height, photo_width = image_size
     largest = min(float(photo_width), photo_height * aspect.value)
     sizes = {
@@ -283,7 +284,7 @@ def _cut(
 
 
 def _pick_distinct(places: _Places, order: NDArray[np.intp], count: int) -> list[int]:
-    """Return up to `count` of `order`, leaving out what overlaps an earlier one too much."""
+    """Return up to `count` of `order`, without boxes that overlap an earlier one too much."""
     picked: list[int] = []
     left = order
     while left.size and len(picked) < count:

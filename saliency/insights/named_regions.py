@@ -15,7 +15,7 @@ from saliency.insights.boxes import Box
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A box and what to call it, as in `cta=10,20,300,80`.
+    """A box and its name, as in `cta=10,20,300,80`.
 
     Example:
         >>> Region.parse("cta=10,20,300,80")
@@ -30,7 +30,7 @@ class Region:
         """Read `NAME=X,Y,WIDTH,HEIGHT`, or a box alone, which gets `default_name`.
 
         Raises:
-            InsightError: What follows the name is no box.
+            InsightError: The text after the name is no box.
         """
         name, _, box = text.rpartition("=")
         return cls(name.strip() or default_name, Box.parse(box))
@@ -38,10 +38,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class RegionFile:
-    """The boxes that a file names for one photo.
+    """The boxes that a file holds for one photo.
 
     Attributes:
-        regions: In the file's order.
+        regions: The boxes, in the file's order.
         image_size: (height, width) of the photo that the boxes were drawn on, if the file says.
     """
 
@@ -52,7 +52,7 @@ class RegionFile:
         """Check that the boxes were drawn on a photo of `image_size` (height, width).
 
         Raises:
-            InsightError: They were not, so they would lie elsewhere.
+            InsightError: They were drawn on a photo of another size, so they would be misplaced.
         """
         if self.image_size is not None and self.image_size != image_size:
             raise InsightError(
@@ -62,27 +62,29 @@ class RegionFile:
             )
 
 
-def parse_region_file(text: str, photo_name: str) -> RegionFile:
+def parse_region_file(text: str, photo: PurePath | str) -> RegionFile:
     """Read the boxes for one photo from JSON.
 
     Three forms are known: `{"name": [x, y, width, height], ...}`, a plain list of such boxes, and
-    COCO annotations (`images`, `annotations` with `bbox`, `categories`), from which those of the
-    image with `photo_name` are taken. A box without a name of its own gets its number, and the
-    second of a COCO category a number: person, person 2.
+    COCO annotations (`images`, `annotations` with `bbox`, `categories`). From COCO annotations the
+    boxes of one image are taken: the image whose `file_name`, which may have folders, agrees with
+    the end of the photo's path, or the only image of the photo's name. A box without a name gets
+    its number as name. Further boxes of a COCO category get a number: person, person 2.
 
     Args:
         text: The file's text.
-        photo_name: File name of the photo, without folder.
+        photo: The photo's path, or only its name.
 
     Raises:
-        InsightError: It is none of these, holds no box, or COCO does not name the photo once.
+        InsightError: The text has none of these forms or holds no box, or COCO's `images` do not
+            name the photo exactly once.
 
     Source: https://cocodataset.org/#format-data, "Object Detection".
     """
     try:
         content = json.loads(text)
         if isinstance(content, dict) and "annotations" in content:
-            return _from_coco(content, photo_name)
+            return _from_coco(content, PurePath(photo))
         pairs = content.items() if isinstance(content, dict) else enumerate(content, start=1)
         regions = tuple(Region(str(name), _to_box(numbers)) for name, numbers in pairs)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -96,23 +98,18 @@ def parse_region_file(text: str, photo_name: str) -> RegionFile:
 
 
 def check_names(regions: Iterable[Region]) -> None:
-    """Check that each name stands for one box.
+    """Check that all names differ.
 
     Raises:
-        InsightError: A name stands twice.
+        InsightError: Two regions have the same name.
     """
     twice = [name for name, count in Counter(r.name for r in regions).items() if count > 1]
     if twice:
         raise InsightError(f"Regions should have different names. Found twice: {twice[0]!r}.")
 
 
-def _from_coco(content: dict[str, Any], photo_name: str) -> RegionFile:
-    images = [i for i in content["images"] if PurePath(i["file_name"]).name == photo_name]
-    if len(images) != 1:
-        raise InsightError(
-            f"COCO's `images` should name {photo_name} once. Found it {len(images)} times."
-        )
-    (image,) = images
+def _from_coco(content: dict[str, Any], photo: PurePath) -> RegionFile:
+    image = _find_image(content["images"], photo)
     categories = {c["id"]: str(c["name"]) for c in content.get("categories", ())}
     seen: Counter[str] = Counter()
     regions = []
@@ -124,10 +121,27 @@ def _from_coco(content: dict[str, Any], photo_name: str) -> RegionFile:
         numbered = name if seen[name] == 1 else f"{name} {seen[name]}"
         regions.append(Region(numbered, _to_box(annotation["bbox"])))
     if not regions:
-        raise InsightError(f"COCO's `annotations` should have a box in {photo_name}. Found none.")
+        raise InsightError(f"COCO's `annotations` should have a box in {photo.name}. Found none.")
     if "width" in image and "height" in image:
         return RegionFile(tuple(regions), (int(image["height"]), int(image["width"])))
     return RegionFile(tuple(regions))
+
+
+def _find_image(images: Sequence[dict[str, Any]], photo: PurePath) -> dict[str, Any]:
+    """Return the entry of COCO's `images` that belongs to `photo`."""
+
+    def to_parts(image: dict[str, Any]) -> tuple[str, ...]:
+        return PurePath(image["file_name"].replace("\\", "/")).parts
+
+    named = [image for image in images if to_parts(image)[-1:] == (photo.name,)]
+    agreeing = [image for image in named if photo.parts[-len(to_parts(image)) :] == to_parts(image)]
+    longest = max((len(to_parts(image)) for image in agreeing), default=0)
+    best = [image for image in agreeing if len(to_parts(image)) == longest] or named
+    if len(best) != 1:
+        raise InsightError(
+            f"COCO's `images` should name {photo.name} once. Found it {len(best)} times."
+        )
+    return best[0]
 
 
 def _to_box(numbers: Sequence[float]) -> Box:

@@ -1,4 +1,4 @@
-"""How much attention does each of these boxes get?"""
+"""Attention in boxes of a photo."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from saliency.insights.attention import AttentionTable, check_density
 from saliency.insights.boxes import Box, Point
 
 TILE_PX = 64
-"""Side of the tiles whose peaks are known in advance."""
+"""Side, in pixels, of the tiles whose peaks are computed in advance."""
 
 TIE_DECIMALS = 9
-"""Shares that agree to so many decimals are equal; what follows is rounding."""
+"""Shares that agree to so many decimals count as equal; further decimals are rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegionAttention:
-    """What a box gets of a photo's attention.
+    """The attention that a box of a photo gets.
 
     Attributes:
-        box: The part of the box that lies inside the photo, which is what was measured.
-        share: Of all attention, 0..1.
-        share_per_area: `share` over the box's share of the photo's area: 1 is as much as an
-            average place, 2 twice as much.
-        peak: The greatest density in the box over that in the photo, 0..1.
-        peak_at: The centre of the pixel with it, in the box or across its edge.
+        box: The part of the box that lies inside the photo; only it was measured.
+        share: Share of all attention, 0..1.
+        share_per_area: `share` divided by the box's share of the photo's area: 1 is average, 2 is
+            twice as much.
+        peak: Greatest density in the box, divided by the greatest in the photo, 0..1.
+        peak_at: Centre of the pixel with the greatest density, in the box or across its edge.
         rank: 1 for the box with the greatest share; equal shares have equal ranks (1, 2, 2, 4).
     """
 
@@ -43,17 +43,18 @@ class RegionAttention:
 def measure_regions(density: NDArray[np.floating], boxes: Sequence[Box]) -> list[RegionAttention]:
     """Measure the attention in boxes, which may overlap, end between pixels or leave the photo.
 
-    A pixel that an edge cuts through counts by the part of it that is covered.
+    A pixel that an edge cuts through counts by the part that is covered.
 
     Args:
         density: (H, W), >= 0, at the photo's own size.
-        boxes: In pixels of the photo; parts outside of it are cut off.
+        boxes: Boxes in pixels of the photo; parts outside of it are cut off.
 
     Returns:
-        One result a box, in order.
+        One result per box, in order.
 
     Raises:
-        InsightError: A box lies wholly outside the photo, or `density` is no density.
+        InsightError: A box lies wholly outside the photo, or `density` is zero everywhere, negative
+            somewhere, or not finite.
     """
     pixels = check_density(density)
     height, width = pixels.shape
@@ -75,10 +76,10 @@ def measure_regions(density: NDArray[np.floating], boxes: Sequence[Box]) -> list
 
 
 class _Tiles:
-    """Finds the peak in a box without a look at each of its pixels.
+    """Finds the peak in a box without reading each of its pixels.
 
-    The peak of a tile bounds what a box can find in it. Tiles are opened from the greatest bound
-    down until none is left that could hold more than was found: nearly always after one.
+    The peak of a tile is an upper bound for the part of the tile inside a box. Tiles are searched
+    from the greatest bound down until no other tile can hold more: nearly always after one.
     """
 
     def __init__(self, density: NDArray[np.float32]) -> None:
@@ -88,7 +89,7 @@ class _Tiles:
         self._density = density
 
     def find_peak(self, box: Box) -> tuple[float, Point]:
-        """Return the peak in `box`, 0..1 of the photo's, and the centre of its pixel."""
+        """Return the peak in `box` as a share of the photo's, 0..1, and the centre of its pixel."""
         rows, columns = box.pixels
         first_row, first_column = rows.start // TILE_PX, columns.start // TILE_PX
         bounds = self._bounds[

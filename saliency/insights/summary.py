@@ -1,4 +1,4 @@
-"""Where does attention go in this photo, and is it gathered or spread?"""
+"""Summary of a saliency map: focal points, and how concentrated attention is."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from saliency.insights.boxes import Point
 from saliency.sizes import fit_within
 
 GRID_SIDE = 96
-"""Cells along the longer side where points are sought: a cell is about a third of a degree."""
+"""Cells along the longer side of the grid for focal points: a cell is about a third of a degree."""
 
 SMOOTHING = 0.015
-"""Standard deviation of the blur before points are sought, as a share of the longer side."""
+"""Standard deviation of the blur before the search for points, as a share of the longer side."""
 
 MIN_PROMINENCE = 0.15
-"""How far, as a share of its height, a peak should rise above the pass to a higher one."""
+"""How far a peak must rise above the pass to a higher peak, as a share of its own height."""
 
 MIN_SHARE = 0.03
-"""Share of attention below which a point is not worth a mention."""
+"""Share of attention below which a point is left out."""
 
 TOP_OF_PEAK = 0.8
-"""A point lies in the middle of what is at least so high, as a share of its peak."""
+"""A point is the centre of the cells that are at least this high, as a share of its peak."""
 
 ENTROPY_SIDE = 32
-"""Cells along both sides for the entropy."""
+"""Cells along both sides of the grid for the entropy."""
 
 TOP_AREA = 0.1
-"""The part of the area that `concentration` speaks of."""
+"""The share of the area that `concentration` is measured on."""
 
 THIRDS = (1 / 3, 2 / 3)
 """Where the lines of the rule of thirds cut a side of length 1."""
@@ -46,36 +46,38 @@ class FocalPoint:
     Attributes:
         x: Pixels from the left edge, 0..W.
         y: Pixels from the top edge, 0..H.
-        share: Of all attention, `MIN_SHARE`..1: what lies nearer to this peak than to another,
-            going uphill.
-        order: 1 for the point that people are expected to look at first, then 2, 3, ...: a
-            heuristic, by share, since a density knows no time. Of two points viewers of OSIE,
-            EyeCrowd and Scene went to this one first in 75, 69 and 74 of 100 cases
-            (`data/focal_order.py`).
+        share: Share of all attention, `MIN_SHARE`..1: that of all places from which the steepest
+            way up leads to this peak.
+        rank: 1 for the point that people are expected to look at first, then 2, 3, ... This is a
+            heuristic by share, since a density does not know the order in time. Of two points,
+            viewers of OSIE, EyeCrowd and Scene looked first at the one of lower rank number in 75,
+            69 and 74 of 100 cases (`data/focal_order.py`).
     """
 
     x: float
     y: float
     share: float
-    order: int
+    rank: int
 
 
 @dataclass(frozen=True, slots=True)
 class SaliencySummary:
-    """A density in a few numbers, none of which depends on the photo's size.
+    """A saliency map in a few numbers.
+
+    Places are in pixels of the photo; all other numbers are relative and do not depend on its size.
 
     Attributes:
-        focal_points: By share, the greatest first. Their shares sum to at most 1. An even density
-            has none.
-        entropy: 0 (all attention in one of 32 x 32 cells) to 1 (even): Shannon entropy over that
-            of the even density.
+        focal_points: Focal points by share, the greatest first. Their shares sum to at most 1. An
+            even density has none.
+        entropy: 0 (all attention in one of 32 x 32 cells) to 1 (even): Shannon entropy, divided by
+            that of the even density.
         concentration: Share of attention in the most attended tenth of the area, .1..1.
         center_of_mass: Mean place of attention, in pixels.
-        thirds_distance: From the first focal point to the nearest of the four places where the
-            lines of the rule of thirds cross, both sides of the photo taken as 1: 0 is on it, the
+        thirds_distance: Distance of the first focal point from the nearest of the four places where
+            the lines of the rule of thirds cross, with both sides of the photo counted as 1: the
             middle of the photo has .236 and a corner .471. None without a focal point.
-        left_right_balance: Attention in the right half less that in the left: -1 (all left), 0
-            (balanced) to 1 (all right).
+        left_right_balance: Attention in the right half minus that in the left half: -1 (all left),
+            0 (balanced) to 1 (all right).
 
     Source of the distance: Liu, Chen, Wolf, Cohen-Or, Optimizing photo composition, 2010.
     """
@@ -94,20 +96,21 @@ def summarize(
     *,
     image_size: tuple[int, int] | None = None,
 ) -> SaliencySummary:
-    """Say where attention gathers and how much.
+    """Measure where attention gathers and how concentrated it is.
 
     Note:
-        Points, concentration and centre are read from a grid of at most 96 cells a side, which
-        places them to about half a cell, .5 % of the longer side.
+        Points, concentration and centre are measured on a grid of at most 96 cells per side, so
+        places are exact to about half a cell, .5 % of the longer side.
 
     Args:
         density: (h, w), >= 0; a longer side of `COARSE_SIDE` is as good as the photo's own.
-        max_points: The most focal points to name, >= 1.
-        image_size: (height, width) of the photo, in whose pixels places are told; None: the
-            density has its size.
+        max_points: Largest number of focal points, >= 1.
+        image_size: (height, width) of the photo, in whose pixels places are given; None: the size
+            of the density.
 
     Raises:
-        InsightError: `max_points` is below 1, or `density` is no density.
+        InsightError: `max_points` is below 1, or `density` is zero everywhere, negative somewhere,
+            or not finite.
     """
     if max_points < 1:
         raise InsightError(f"`max_points` should be at least 1. Found {max_points}.")
@@ -123,8 +126,8 @@ def summarize(
     ]
     found.sort(key=lambda point: (-point[0], point[1].y, point[1].x))
     points = tuple(
-        FocalPoint(at.x, at.y, share, order)
-        for order, (share, at) in enumerate(found[:max_points], start=1)
+        FocalPoint(at.x, at.y, share, rank)
+        for rank, (share, at) in enumerate(found[:max_points], start=1)
     )
     left, right = to_grid(coarse, (1, 2))[0]
     return SaliencySummary(
@@ -145,7 +148,7 @@ def _to_entropy(cells: NDArray[np.float64]) -> float:
 
 
 def _to_concentration(cells: NDArray[np.float64]) -> float:
-    """Return the share in the `TOP_AREA` most attended cells; of the last of them, a part."""
+    """Return the share of attention in the most attended `TOP_AREA`; one cell counts in part."""
     descending = np.sort(cells, axis=None)[::-1]
     reached = np.concatenate([[0.0], descending.cumsum()])
     at_top = float(np.interp(TOP_AREA * cells.size, np.arange(cells.size + 1), reached))
@@ -167,10 +170,10 @@ def _center_of_mass(weights: NDArray[np.float64]) -> Point:
 
 
 def _find_points(cells: NDArray[np.float64]) -> list[tuple[Point, float]]:
-    """Return place, in cells, and share of each peak that stands out, in no order."""
+    """Return place, in cells, and share of each peak that stands out, in no particular order."""
     sigma = SMOOTHING * max(cells.shape)
     smooth = cv2.GaussianBlur(cells, (0, 0), sigmaX=sigma, borderType=cv2.BORDER_REFLECT)
-    # Rounded, so that a plateau is one and not the peaks of its rounding errors.
+    # Rounded, so that a plateau is one peak and rounding errors do not make several.
     heights = np.round(np.asarray(smooth).reshape(cells.shape) / smooth.max(), 6)
     if heights.min() > 1 - MIN_PROMINENCE:
         return []
@@ -192,7 +195,7 @@ def _climb(heights: NDArray[np.float64]) -> NDArray[np.intp]:
     at one cell, and the result is always the same.
 
     Returns:
-        (h, w) labels 0..N-1, by place of the peak.
+        (h, w) labels 0..N-1, numbered by the place of the peak.
     """
     rows, columns = heights.shape
     by_height = np.argsort(heights, axis=None, kind="stable")
@@ -211,9 +214,9 @@ def _climb(heights: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _merge_ripples(heights: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Give each basin whose peak barely rises above its highest pass to the one beyond it.
+    """Merge each basin whose peak barely rises above its highest pass with the one beyond it.
 
-    The least prominent goes first, so a ripple joins the hill that it lies on.
+    The least prominent peak is merged first, so a ripple joins the hill that it lies on.
 
     Source: Grimaud, A new measure of contrast: the dynamics, SPIE 1992; here relative to the
     peak's height.
@@ -225,7 +228,7 @@ def _merge_ripples(heights: NDArray[np.float64], labels: NDArray[np.intp]) -> ND
     owner = np.arange(count)
     for _ in range(count - 1):
         highest = passes.max(axis=1)
-        # Zero-height basins have no prominence; merged ones are out of the race.
+        # Basins of zero height have no prominence; merged ones are not considered again.
         prominence = np.where(highest >= 0, 1 - highest / np.maximum(peaks, 1e-12), np.inf)
         lowest = int(prominence.argmin())
         if prominence[lowest] >= MIN_PROMINENCE:
@@ -243,7 +246,7 @@ def _merge_ripples(heights: NDArray[np.float64], labels: NDArray[np.intp]) -> ND
 def _find_passes(
     heights: NDArray[np.float64], labels: NDArray[np.intp], count: int
 ) -> NDArray[np.float64]:
-    """Return (N, N) the highest pass between each two basins, -1 where they do not touch."""
+    """Return the height of the highest pass between two basins, (N, N); -1 without a border."""
     passes = np.full((count, count), -1.0)
     rows, columns = heights.shape
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):

@@ -10,7 +10,6 @@ from saliency.metrics.aesthetics import (
     srcc,
 )
 from saliency.metrics.bootstrap import Interval, bootstrap_interval
-from saliency.metrics.calibration import error_rank, share_within
 from saliency.metrics.center_bias import CenterBias
 from saliency.metrics.pooling import pool_fixations, rescale_fixations
 from saliency.metrics.saliency import (
@@ -23,6 +22,7 @@ from saliency.metrics.saliency import (
     nss,
     sim,
 )
+from saliency.metrics.stated_errors import error_rank, share_within
 
 __all__ = [
     "AVA_CUT",

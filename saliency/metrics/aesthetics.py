@@ -7,10 +7,10 @@ from saliency.metrics.correlation import pearson
 from saliency.types import SCORE_BINS, SCORES
 
 AVA_CUT = 5.0
-"""Photos with a mean score above it are the good ones; AVA's middle."""
+"""Photos with a higher mean score count as good; the convention for AVA."""
 
 SUM_TOLERANCE = 1e-3
-"""How far from 1 a score distribution may sum."""
+"""Largest difference of the sum of a score distribution from 1."""
 
 
 def srcc(prediction: NDArray[np.floating], target: NDArray[np.floating]) -> float:

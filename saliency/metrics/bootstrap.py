@@ -29,13 +29,13 @@ def bootstrap_interval(
     resampled together, so `lambda a, b: np.mean(a - b)` compares two models on the same images.
 
     Args:
-        statistic: Takes the resampled columns and returns a number.
-        columns: Arrays with one row an image, (N, ...).
-        groups: (N,) labels of images that are not independent of each other, such as near twins
-            or photos of one theme. Whole groups are resampled then.
+        statistic: Function from the resampled columns to a number.
+        columns: Arrays with one row for each image, (N, ...).
+        groups: (N,) labels of images that are not independent of each other, such as
+            near-duplicates or photos of one theme. Whole groups are resampled then.
         level: Share of the distribution inside the interval, between 0 and 1.
-        resamples: How often to resample.
-        seed: Of the random numbers: the same seed gives the same interval.
+        resamples: Number of resamples.
+        seed: Seed of the random numbers: the same seed gives the same interval.
 
     Raises:
         ValueError: There is no image, the columns or groups differ in length, `level` is not

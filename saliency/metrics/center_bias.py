@@ -1,4 +1,4 @@
-"""The centre bias: where people look when nothing is known of the image."""
+"""The centre bias: where people look on average, whatever the image."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from saliency.metrics.pooling import pool_fixations, rescale_fixations
 from saliency.types import Fixations
 
 UNIFORM_SHARE = 0.01
-"""Share of the mass spread evenly, so that no pixel is impossible and information gain finite."""
+"""Share of the mass that is spread evenly, so that information gain is finite at every pixel."""
 
 UNIT_FRAME = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class CenterBias:
-    """One density for every image, stretched to each image's size.
+    """One density for all images, stretched to each image's size.
 
     It is the baseline of `information_gain` and the first row of a table.
 
@@ -36,7 +36,7 @@ class CenterBias:
         """Pool the fixations of the training images.
 
         Args:
-            fixations: One entry a training image, in that image's pixels.
+            fixations: Fixations of each training image, in that image's pixels.
             sizes: (height, width) of each training image.
 
         Raises:
@@ -49,7 +49,7 @@ class CenterBias:
 
         Args:
             size: (height, width) of the density.
-            sigma_px: Standard deviation of the Gaussian; as in `to_density` if None.
+            sigma_px: Standard deviation of the Gaussian; None: that of `to_density`.
 
         Returns:
             (H, W) float32, > 0, sums to 1.

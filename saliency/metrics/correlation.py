@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 def standardize(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shift and scale to mean 0 and standard deviation 1; constant values become zeros."""
-    # Rounding gives many a constant array a standard deviation just above 0, so ask the values.
+    # Rounding may give a constant array a standard deviation just above 0, so compare the values.
     if values.min() == values.max():
         return np.zeros_like(values)
     standardized: NDArray[np.float64] = (values - values.mean()) / values.std()

@@ -1,4 +1,4 @@
-"""Fixations of several images in the frame of one."""
+"""Pool the fixations of several images in one frame."""
 
 from collections.abc import Sequence
 
@@ -20,12 +20,12 @@ def rescale_fixations(
 def pool_fixations(
     fixations: Sequence[Fixations], sizes: Sequence[tuple[int, int]], size: tuple[int, int]
 ) -> Fixations:
-    """Stretch the fixations of several images to one frame and put them together.
+    """Stretch the fixations of several images to one frame and join them.
 
     With all images but one, this gives `auc_shuffled` the negatives of the one left out.
 
     Args:
-        fixations: One entry an image, in that image's pixels.
+        fixations: Fixations of each image, in that image's pixels.
         sizes: (height, width) of each image.
         size: (height, width) of the common frame.
 

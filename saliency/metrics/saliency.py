@@ -1,7 +1,7 @@
 """Metrics of one saliency map, by the conventions of the MIT/Tuebingen benchmark.
 
 Each function takes one image and returns one number; a table shows the mean over images.
-`prediction` and `saliency_map` are (H, W) on any scale unless a density is asked for. Fixations
+`prediction` and `saliency_map` are (H, W) on any scale unless a density is required. Fixations
 are points in the pixels of the map, each repeat counts, those outside the frame are dropped.
 
 Source: Bylinskii et al., "What do different evaluation metrics tell us about saliency models?",
@@ -19,7 +19,7 @@ KL_EPS = 2.2204e-16
 """The MIT benchmark's floor under both densities of `kl_div`; another floor, another number."""
 
 SUM_TOLERANCE = 1e-3
-"""How far from 1 a density may sum: .0014 bits of information gain."""
+"""Largest difference of a density's sum from 1: .0014 bits of information gain."""
 
 
 def nss(saliency_map: NDArray[np.floating], fixations: Fixations) -> float:
@@ -80,7 +80,7 @@ def kl_div(prediction: NDArray[np.floating], target: NDArray[np.floating]) -> fl
 def auc(saliency_map: NDArray[np.floating], fixations: Fixations) -> float:
     """Area under the ROC curve of fixations against all pixels; .5 is chance.
 
-    This is the chance that the map is higher at a random fixation than at a random pixel; ties
+    This is the probability that the map is higher at a random fixation than at a random pixel; ties
     count half.
 
     Raises:
@@ -95,7 +95,7 @@ def auc(saliency_map: NDArray[np.floating], fixations: Fixations) -> float:
 def auc_shuffled(
     saliency_map: NDArray[np.floating], fixations: Fixations, other_fixations: Fixations
 ) -> float:
-    """Shuffled AUC: as `auc`, but against places where people look in other images.
+    """Shuffled AUC: like `auc`, but with the fixations of other images as negatives.
 
     A map that only knows the centre bias gets about .5.
 
@@ -121,7 +121,7 @@ def information_gain(
     fixations: Fixations,
     center_bias_density: NDArray[np.floating],
 ) -> float:
-    """How much better than the centre bias a density foretells the fixations, bits a fixation.
+    """Information gain: how much better than the centre bias a density predicts, bits per fixation.
 
     `IG = mean_i log2 P(x_i, y_i) - log2 B(x_i, y_i)`.
 
@@ -154,8 +154,8 @@ def information_gain(
 
 
 def _chance_of_higher(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> float:
-    """Return the chance that a positive exceeds a negative, ties half: the area under the ROC."""
-    ranked = np.sort(positives)  # the few; the many need no sorting
+    """Return the area under the ROC: P(a positive exceeds a negative), ties counted half."""
+    ranked = np.sort(positives)  # the shorter list; the longer one needs no sorting
     below = np.searchsorted(ranked, negatives, side="left")
     not_above = np.searchsorted(ranked, negatives, side="right")
     return float(1 - np.mean((below + not_above) / 2) / ranked.size)

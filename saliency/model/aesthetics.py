@@ -1,8 +1,10 @@
-"""From the encoder's features to a distribution of aesthetic scores."""
+"""The aesthetic head: from the encoder's features to a distribution of scores."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +19,7 @@ def pool_where(features: Sequence[Tensor], density: Tensor) -> Tensor:
     """Return the mean of each channel of each stage, weighted by where people look.
 
     Args:
-        features: One (B, C_i, h_i, w_i) a stage.
+        features: One (B, C_i, h_i, w_i) for each stage.
         density: (B, h, w), each sums to 1.
 
     Returns:
@@ -32,16 +34,52 @@ def pool_where(features: Sequence[Tensor], density: Tensor) -> Tensor:
     return torch.cat(means, dim=1)
 
 
-class AestheticHead(PooledReadOut):
-    """Pooled features, standardised, to an embedding and to score logits.
+COPY_WEIGHT = 0.2
+"""Weight of a spoilt copy's row in the closed form; a photo's row has 1. A larger one orders copies
+better and photos worse (docs/LOG.md)."""
 
-    With few hundred rated images a linear read-out of standardised features is hard to beat, so
+
+class SpoiltRows(NamedTuple):
+    """Spoilt copies of the images that a read-out is fitted on.
+
+    Attributes:
+        pooled: (M, 2 * sum C_i) features of the copies, from `pool_features`.
+        photo: (M,) int64, row of the image that each one is a copy of.
+        margin: (M,) points by which each one should score lower than its photo.
+    """
+
+    pooled: Tensor
+    photo: Tensor
+    margin: Tensor
+
+
+class Rating(NamedTuple):
+    """Outputs of the head.
+
+    Attributes:
+        logits: (B, K) logits of the score distribution.
+        embedding: (B, embedding_length) embedding that guides the decoder.
+        features: (B, 2 * sum C_i) standardised features that both are read from, with their whole
+            gradient.
+        log_variance: (B,) logarithm of the mean score's squared error; None if none is stated.
+    """
+
+    logits: Tensor
+    embedding: Tensor
+    features: Tensor
+    log_variance: Tensor | None
+
+
+class AestheticHead(PooledReadOut):
+    """Map standardised pooled features to an embedding and to score logits.
+
+    With a few hundred rated images a linear read-out of standardised features is hard to beat, so
     the logits are exactly that. The embedding, which guides the saliency decoder, is the predicted
     score distribution and a second small read-out of the same features.
 
     Attributes:
         embedding_length: K + `embedding_features`.
-        error: What says how far off the mean score is, if the head was built to.
+        error: Module that states the error of the mean score; None if there is none.
     """
 
     def __init__(
@@ -66,18 +104,26 @@ class AestheticHead(PooledReadOut):
         self.error = StatedError(pooled) if heteroscedastic else None
 
     @torch.no_grad()
-    def fit(self, pooled: Tensor, distributions: Tensor, ridge: float) -> None:
+    def fit(
+        self,
+        pooled: Tensor,
+        distributions: Tensor,
+        ridge: float,
+        spoilt: SpoiltRows | None = None,
+    ) -> None:
         """Set standardisation and read-out in closed form, for a start at ridge regression.
 
         A ridge regression of mean scores on standardised features gives each image's score; the
         logits are those of the mean vote distribution, tilted exponentially until its mean is
-        (to first order) that score. Training then refines what is already a fair predictor;
-        a random start on few hundred images easily ends below it.
+        (to first order) that score. Training then refines a fair predictor; a random start
+        on a few hundred images easily ends below it.
 
         Args:
-            pooled: (N, 2 * sum C_i) of training images, from `pool_features`.
-            distributions: (N, K) their votes.
+            pooled: (N, 2 * sum C_i) features of training images, from `pool_features`.
+            distributions: (N, K) score distributions of these images.
             ridge: Penalty on the squared weights.
+            spoilt: Copies of these images. Each is a row of weight `COPY_WEIGHT` whose target is
+                its photo's mean score minus the margin.
         """
         x = self.start_standardizing(pooled)
         votes = distributions.double()
@@ -85,7 +131,13 @@ class AestheticHead(PooledReadOut):
         mean_votes = votes.mean(dim=0)
         mean_score = mean_votes @ scores
         targets = votes @ scores - mean_score
-        weights = solve_ridge(x, targets, ridge)  # (features,)
+        rows, wanted = x, targets
+        if spoilt is not None:
+            copies = ((spoilt.pooled - self.feature_mean) / self.feature_std).double()
+            lowered = targets[spoilt.photo] - spoilt.margin.double()
+            root = math.sqrt(COPY_WEIGHT)
+            rows, wanted = torch.cat([x, root * copies]), torch.cat([targets, root * lowered])
+        weights = solve_ridge(rows, wanted, ridge)  # (features,)
         variance = mean_votes @ (scores - mean_score).square()
         tilt = (scores - mean_score) / variance  # (K,) logits per point of score
         self.logits.weight.copy_(tilt[:, None] * weights)
@@ -93,22 +145,35 @@ class AestheticHead(PooledReadOut):
         if self.error is not None:
             self.error.start(mean_left_out_error(x, targets, ridge))
 
+    @torch.no_grad()
+    def mix(self, other: AestheticHead, share: float) -> None:
+        """Let the score logits be the mean of this head's and another's of the same features.
+
+        Args:
+            other: A head of the same shape, with a standardisation of its own.
+            share: Weight of the other's logits, 0..1.
+        """
+        weight = other.logits.weight * (self.feature_std / other.feature_std)
+        shift = other.logits.weight @ ((self.feature_mean - other.feature_mean) / other.feature_std)
+        self.logits.weight.lerp_(weight, share)
+        self.logits.bias.lerp_(other.logits.bias + shift, share)
+
     def activation_maps(
         self, features: Sequence[Tensor], *, stop_gradient: bool = False
     ) -> list[Tensor]:
         """Return, for each stage, where in the photo the embedding's read-out comes from.
 
         Args:
-            features: One (B, C_i, h_i, w_i) a stage.
+            features: One (B, C_i, h_i, w_i) for each stage.
             stop_gradient: Keep gradients from the features; the read-out still learns.
 
         Returns:
-            One (B, embedding_features, h_i, w_i) a stage, >= 0, with mean 1 over the photo.
+            One (B, embedding_features, h_i, w_i) for each stage, >= 0, with mean 1 over the photo.
         """
         maps = []
         start = 0
         for feature, width in zip(features, self.in_channels, strict=True):
-            means = slice(start, start + width)  # `pool_features` puts the deviations behind them
+            means = slice(start, start + width)  # `pool_features` puts the deviations after them
             start += 2 * width
             source = feature.detach() if stop_gradient else feature
             offset, scale = self.feature_mean[means], self.feature_std[means]
@@ -120,10 +185,10 @@ class AestheticHead(PooledReadOut):
     def attended_logits(
         self, features: Sequence[Tensor], density: Tensor, *, feature_gradient: float = 1.0
     ) -> Tensor:
-        """Return what the score logits gain from where people look; 0 before training.
+        """Return the change of the score logits due to where people look; 0 before training.
 
         Args:
-            features: One (B, C_i, h_i, w_i) a stage.
+            features: One (B, C_i, h_i, w_i) for each stage.
             density: (B, h, w), each sums to 1; gradients do not reach it.
             feature_gradient: Share of the gradient that reaches `features`, 0..1.
 
@@ -149,19 +214,14 @@ class AestheticHead(PooledReadOut):
         *,
         stop_embedding_gradient: bool = False,
         feature_gradient: float = 1.0,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Return score logits, the guiding embedding, what both are read from, and the error.
+    ) -> Rating:
+        """Return score logits, the guiding embedding, the features, and the stated error.
 
         Args:
-            features: One (B, C_i, h_i, w_i) a stage.
+            features: One (B, C_i, h_i, w_i) for each stage.
             stop_embedding_gradient: Keep gradients of the embedding's use from reaching the
                 features and the logits; its own read-out still learns.
             feature_gradient: Share of the gradient that reaches `features`, 0..1.
-
-        Returns:
-            (B, K) logits; the (B, embedding_length) embedding; the (B, 2 * sum C_i) standardised
-            features with their whole gradient; and the (B,) logarithm of the mean score's squared
-            error, None if the head states none.
         """
         pooled = self.standardized(features)
         x = feature_gradient * pooled + (1 - feature_gradient) * pooled.detach()
@@ -170,4 +230,4 @@ class AestheticHead(PooledReadOut):
         log_variance = None if self.error is None else self.error(read)
         source, scores = (x.detach(), logits.detach()) if stop_embedding_gradient else (x, logits)
         embedding = torch.cat([scores.softmax(dim=1), F.relu(self.embedding(source))], dim=1)
-        return logits, embedding, pooled, log_variance
+        return Rating(logits, embedding, pooled, log_variance)

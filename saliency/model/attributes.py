@@ -1,8 +1,9 @@
-"""From the encoder's features to one attribute of the whole photo."""
+"""The head of one attribute of the whole photo."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +13,24 @@ from saliency.model.readout import PooledReadOut, mean_left_out_error, solve_rid
 from saliency.model.stated_error import StatedError
 
 
-class AttributeHead(PooledReadOut):
-    """Standardised pooled features to a number on 0..1, or to a logit a class; linear.
+class AttributeOutput(NamedTuple):
+    """Outputs of a head.
 
     Attributes:
-        error: What says how far off the number is, if the head was built to.
+        output: (B,) value, 0 at `low` and 1 at `high` (outside 0..1 where it extrapolates), or
+            (B, classes) logits.
+        log_variance: (B,) logarithm of the squared error on that scale; None if none is stated.
+    """
+
+    output: Tensor
+    log_variance: Tensor | None
+
+
+class AttributeHead(PooledReadOut):
+    """Map standardised pooled features linearly to a number on 0..1, or to a logit for each class.
+
+    Attributes:
+        error: Module that states the error of the number; None if there is none.
     """
 
     def __init__(
@@ -40,11 +54,11 @@ class AttributeHead(PooledReadOut):
         """Set standardisation and read-out in closed form, for a start at ridge regression.
 
         Classes are regressed as indicators; the logits are those of the frequencies, tilted so
-        that the probabilities are, to first order, what the regression says.
+        that the probabilities are, to first order, those of the regression.
 
         Args:
-            pooled: (N, 2 * sum C_i) of training images, from `pool_features`.
-            labels: (N,) from `Attribute.to_label`, none unknown.
+            pooled: (N, 2 * sum C_i) features of training images, from `pool_features`.
+            labels: (N,) labels from `Attribute.to_label`, all known.
             ridge: Penalty on the squared weights.
         """
         x = self.start_standardizing(pooled)
@@ -67,20 +81,17 @@ class AttributeHead(PooledReadOut):
 
     def forward(
         self, features: Sequence[Tensor], *, feature_gradient: float = 1.0
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> AttributeOutput:
         """Return the attribute and the logarithm of its squared error.
 
         Args:
-            features: One (B, C_i, h_i, w_i) a stage.
+            features: One (B, C_i, h_i, w_i) for each stage.
             feature_gradient: Share of the gradient that reaches `features`, 0..1.
-
-        Returns:
-            (B,) on 0..1 from `low` to `high` (beyond where it extrapolates), or (B, classes)
-            logits; and (B,) log-variances on that scale, None if the head states no error.
         """
         pooled = self.standardized(features)
         x = feature_gradient * pooled + (1 - feature_gradient) * pooled.detach()
         read = self.dropout(x)
         outputs: Tensor = self.readout(read)
         log_variance = None if self.error is None else self.error(read)
-        return outputs if self.attribute.classes else outputs[:, 0], log_variance
+        output = outputs if self.attribute.classes else outputs[:, 0]
+        return AttributeOutput(output, log_variance)

@@ -1,4 +1,4 @@
-"""From the encoder's features to saliency logits."""
+"""The saliency decoder: from the encoder's features to saliency logits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from saliency.model.guidance import FiLM, SpatialGate
 
 GROUPS = 8
-"""Of group normalisation, which, unlike batch normalisation, sees one image at a time."""
+"""Groups of group normalisation, which, unlike batch normalisation, sees one image at a time."""
 
 
 def separable(channels: int, kernel_size: int, dilation: int = 1) -> nn.Sequential:
@@ -34,9 +34,9 @@ def separable(channels: int, kernel_size: int, dilation: int = 1) -> nn.Sequenti
 
 
 class Context(nn.Module):
-    """Look far and at the whole photo: dilated branches, gated by the global mean.
+    """Add context by dilated convolutions, gated by the mean over the whole photo.
 
-    What stands out depends on what else there is to see.
+    Whether something stands out depends on the rest of the photo.
     """
 
     def __init__(self, channels: int) -> None:
@@ -105,7 +105,7 @@ class SaliencyDecoder(nn.Module):
 
     Source:
         Lin et al., "Feature pyramid networks for object detection" (2017), with depthwise
-        separable 5x5 convolutions for the large receptive field that saliency wants.
+        separable 5x5 convolutions for the large receptive field that saliency needs.
     """
 
     def __init__(
@@ -121,15 +121,14 @@ class SaliencyDecoder(nn.Module):
 
         Args:
             in_channels: Channels of the encoder stages it reads, shallow to deep.
-            channels: Its own width, a multiple of 8.
+            channels: Width of the decoder, a multiple of 8.
             embedding_length: Length of the embedding that modulates channels; None for none.
             activation_maps: Number of the maps that gate places; None for none.
-            auxiliary_outputs: How many of the coarser stages give logits of their own while
-                training.
+            auxiliary_outputs: Number of coarser stages that give their own logits in training.
         """
         super().__init__()
         self.stages = nn.ModuleList(
-            # Context is cheap and most telling where the map is coarse.
+            # Context is cheapest and most useful where the map is coarse.
             DecoderStage(
                 width,
                 channels,
@@ -159,9 +158,9 @@ class SaliencyDecoder(nn.Module):
         """Return logits and auxiliary logits.
 
         Args:
-            features: One (B, C, h_i, w_i) a stage, shallow to deep.
+            features: One (B, C, h_i, w_i) for each stage, shallow to deep.
             embedding: (B, embedding_length) of the aesthetic head.
-            activation_maps: (B, maps, h_i, w_i) of the aesthetic head, one a stage.
+            activation_maps: (B, maps, h_i, w_i) of the aesthetic head, for each stage.
 
         Returns:
             (B, h_0, w_0) logits at the shallowest stage, and while training one (B, h_i, w_i) for

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class FiLM(nn.Module):
     """Scale and shift each channel by an embedding: `(1 + gamma(e)) x + beta(e)`.
 
-    Starts as the identity, so that guidance has to earn its influence.
+    Starts as the identity, so that guidance has no influence before training.
 
     Source:
         Perez et al., "FiLM: Visual reasoning with a general conditioning layer" (2018).
@@ -31,7 +31,7 @@ class FiLM(nn.Module):
 
 
 class SpatialGate(nn.Module):
-    """Scale each place by where the aesthetic embedding comes from: `(1 + tanh(w . maps)) x`.
+    """Scale each place by its share in the aesthetic embedding: `(1 + tanh(w . maps)) x`.
 
     Starts as the identity, as `FiLM` does.
 

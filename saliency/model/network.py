@@ -1,29 +1,44 @@
-"""The whole network: encoder, what the tasks share of it, a head a task."""
+"""The whole network: encoder, sharing scheme, and a head for each task."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saliency.errors import ConfigError
-from saliency.model.aesthetics import AestheticHead
+from saliency.model.aesthetics import AestheticHead, Rating
 from saliency.model.architecture import Architecture, GuidanceForm
 from saliency.model.attributes import AttributeHead
 from saliency.model.decoder import SaliencyDecoder
-from saliency.model.encoder import Encoder
+from saliency.model.encoders import build_encoder
 from saliency.model.priors import DatasetPriors
-from saliency.model.sharing import Readers, build_sharing
+from saliency.model.sharing import Readers, SharedFeatures
 from saliency.types import Output
 
 
-class SaliencyNetwork(nn.Module):
-    """One encoder, a head a task, and guidance from the aesthetic head to the decoder.
+class _Maps(NamedTuple):
+    """Log-densities from the decoder.
 
-    A network for one task alone is this class with one head; the other's output is None. Other
-    ways to share than one encoder for all are `saliency.model.sharing`'s.
+    Attributes:
+        coarse: (B, h', w') log-density at the decoder's size.
+        log_density: (B, h, w), the same at the input's size.
+        auxiliary: (B, h, w) each, of the decoder's coarser stages while training.
+    """
+
+    coarse: Tensor
+    log_density: Tensor
+    auxiliary: tuple[Tensor, ...]
+
+
+class SaliencyNetwork(nn.Module):
+    """One encoder, a head for each task, and guidance from the aesthetic head to the decoder.
+
+    A network for one task is this class with one head; the other's output is None. Other ways of
+    sharing than one encoder for all are in `saliency.model.sharing`.
     """
 
     def __init__(
@@ -34,35 +49,28 @@ class SaliencyNetwork(nn.Module):
         pretrained: bool = False,
         train_batch_norm_affine: bool = False,
     ) -> None:
-        """Build the network, randomly initialised but for the encoder.
+        """Build the network, randomly initialised except for the encoder.
 
         Args:
-            architecture: What to build.
-            encoder_weights: ImageNet weights of the encoder in a safetensors file.
+            architecture: Options of the network.
+            encoder_weights: Pretrained weights of the encoder in a safetensors file.
             pretrained: Without `encoder_weights`, let timm download its own.
             train_batch_norm_affine: Train the encoder's batch normalisation scale and shift.
 
         Raises:
-            ConfigError: The encoder is unknown or lacks a stage of the asked stride.
+            ConfigError: The encoder is unknown or has no stage of a requested stride.
         """
         super().__init__()
         self.architecture = architecture
-        self.encoder = Encoder(
+        self.encoder = build_encoder(
             architecture.encoder,
             final_features=architecture.final_features,
+            blocks=architecture.encoder_blocks,
             weights=encoder_weights,
             pretrained=pretrained,
             train_batch_norm_affine=train_batch_norm_affine,
         )
-        self.sharing = build_sharing(
-            architecture.sharing,
-            self.encoder,
-            len(architecture.tasks),
-            per_channel=architecture.sharing_per_channel,
-            subspaces=architecture.sharing_subspaces,
-            update_every=architecture.sharing_update_every,
-            tree=architecture.sharing_tree,
-        )
+        self.sharing = architecture.sharing.build(self.encoder, len(architecture.tasks))
         self.aesthetics: AestheticHead | None = None
         self.decoder: SaliencyDecoder | None = None
         self.priors: DatasetPriors | None = None
@@ -119,74 +127,103 @@ class SaliencyNetwork(nn.Module):
 
         Args:
             images: (B, 3, h, w) float32, normalised, h and w multiples of 32.
-            dataset_index: (B,) int64, which set's priors to use; None is neutral for all.
-            enlarge: Whether the log-density comes at the input's size or at the decoder's, for
-                whoever enlarges it.
+            dataset_index: (B,) int64, index of the set whose priors to use; None is neutral for
+                all.
+            enlarge: Whether the log-density is enlarged to the input's size; else it has the
+                decoder's size.
 
         Returns:
-            Log-density (B, h, w) and score logits (B, K), None where the head is missing.
+            Output of each head; None for missing heads.
         """
-        features, met = self.sharing(self.encoder, images)
-        trained: tuple[Tensor, ...] = ()
-        if self.training:
-            read = sorted({*self.aesthetic_stages, *self.saliency_stages})
-            trained = tuple(x for stage in read for x in met[stage] if x.requires_grad)
-        told = [
+        shared = self.sharing(self.encoder, images)
+        attributes = [
             head(
-                self._read(features, head.attribute.name),
+                self._read(shared, head.attribute.name),
                 feature_gradient=self.architecture.attribute_gradient,
             )
             for head in self.attribute_heads()
         ]
-        attributes = tuple(value for value, _ in told)
-        errors = tuple(error for _, error in told) if self.architecture.heteroscedastic else ()
-        score_logits = embedding = pooled = score_error = None
-        rated: list[Tensor] = []
-        if self.aesthetics is not None:
-            rated = self._read(features, "aesthetics")
-            score_logits, embedding, pooled, score_error = self.aesthetics(
-                rated,
-                stop_embedding_gradient=self.architecture.stop_guidance_gradient,
-                feature_gradient=self.architecture.aesthetic_gradient,
+        rating = self._rate(shared)
+        maps = self._map(shared, rating, (images.shape[2], images.shape[3]), dataset_index)
+        output = Output(
+            features=self._gradient_tensors(shared),
+            attributes=tuple(one.output for one in attributes),
+        )
+        if self.architecture.heteroscedastic:
+            errors = tuple(one.log_variance for one in attributes)
+            output = output._replace(attribute_log_variances=errors)
+        if rating is not None:
+            output = output._replace(
+                score_logits=self._attend(shared, rating, maps),
+                aesthetic_features=rating.features,
+                score_log_variance=rating.log_variance,
             )
-        if self.decoder is None or self.priors is None:
-            return Output(None, score_logits, (), pooled, trained, attributes, score_error, errors)
+        if maps is not None:
+            output = output._replace(
+                log_density=maps.log_density if enlarge else maps.coarse,
+                auxiliary_log_densities=maps.auxiliary,
+            )
+        return output
 
-        maps = None
+    def _gradient_tensors(self, shared: SharedFeatures) -> tuple[Tensor, ...]:
+        """Return, in training, the tensors at which the heads' gradients are measured."""
+        if not self.training:
+            return ()
+        read = sorted({*self.aesthetic_stages, *self.saliency_stages})
+        return tuple(x for stage in read for x in shared.measured[stage] if x.requires_grad)
+
+    def _rate(self, shared: SharedFeatures) -> Rating | None:
+        """Return the scores and their embedding, before attention is taken into account."""
+        if self.aesthetics is None:
+            return None
+        rating: Rating = self.aesthetics(
+            self._read(shared, "aesthetics"),
+            stop_embedding_gradient=self.architecture.stop_guidance_gradient,
+            feature_gradient=self.architecture.aesthetic_gradient,
+        )
+        return rating
+
+    def _map(
+        self,
+        shared: SharedFeatures,
+        rating: Rating | None,
+        size: tuple[int, int],
+        dataset_index: Tensor | None,
+    ) -> _Maps | None:
+        """Return the log-densities, guided by the aesthetic branch, at the input's `size`."""
+        if self.decoder is None or self.priors is None:
+            return None
+        activation_maps = None
         if self.aesthetics is not None and self._guided_by("gate"):
-            maps = self.aesthetics.activation_maps(
-                rated, stop_gradient=self.architecture.stop_guidance_gradient
+            activation_maps = self.aesthetics.activation_maps(
+                self._read(shared, "aesthetics"),
+                stop_gradient=self.architecture.stop_guidance_gradient,
             )
-        logits, auxiliary = self.decoder(self._read(features, "saliency"), embedding, maps)
-        size = (images.shape[2], images.shape[3])
-        # The softmax over pixels wants float32 also under autocast.
-        with torch.autocast(images.device.type, enabled=False):
+        logits, auxiliary = self.decoder(
+            self._read(shared, "saliency"),
+            None if rating is None else rating.embedding,
+            activation_maps,
+        )
+        # The softmax over pixels needs float32 also under autocast.
+        with torch.autocast(logits.device.type, enabled=False):
             coarse = self.priors(logits.float(), dataset_index)
-            log_density = upsample(coarse, size)
-            auxiliary_log_densities = tuple(
-                upsample(x.float().flatten(1).log_softmax(dim=1).view_as(x), size)
-                for x in auxiliary
+            return _Maps(
+                coarse,
+                upsample(coarse, size),
+                tuple(
+                    upsample(x.float().flatten(1).log_softmax(dim=1).view_as(x), size)
+                    for x in auxiliary
+                ),
             )
-        if (
-            self.aesthetics is not None
-            and score_logits is not None
-            and self.architecture.score_attention
-        ):
-            score_logits = score_logits + self.aesthetics.attended_logits(
-                rated,
-                log_density.exp(),
-                feature_gradient=self.architecture.aesthetic_gradient,
-            )
-        shown = log_density if enlarge else coarse
-        return Output(
-            shown,
-            score_logits,
-            auxiliary_log_densities,
-            pooled,
-            trained,
-            attributes,
-            score_error,
-            errors,
+
+    def _attend(self, shared: SharedFeatures, rating: Rating, maps: _Maps | None) -> Tensor:
+        """Return the score logits, with attention taken into account."""
+        if self.aesthetics is None or maps is None or not self.architecture.score_attention:
+            return rating.logits
+        return rating.logits + self.aesthetics.attended_logits(
+            self._read(shared, "aesthetics"),
+            maps.log_density.exp(),
+            feature_gradient=self.architecture.aesthetic_gradient,
         )
 
     def attribute_heads(self) -> list[AttributeHead]:
@@ -194,10 +231,10 @@ class SaliencyNetwork(nn.Module):
         return [head for head in self.attributes if isinstance(head, AttributeHead)]
 
     def draw_dropout(self, count: int, seed: int) -> Tensor:
-        """Return which features `count` samples of the score read-out keep.
+        """Return masks of the features that `count` samples of dropout keep.
 
         Args:
-            count: S.
+            count: Number of samples S.
             seed: The same seed keeps the same features, on every device.
 
         Returns:
@@ -218,13 +255,13 @@ class SaliencyNetwork(nn.Module):
         return kept.float() / (1 - dropout)
 
     def sample_score_logits(self, output: Output, kept: Tensor) -> Tensor:
-        """Return (B, S, K) score logits of `output` with features dropped.
+        """Return (B, S, K) score logits of `output` with dropout.
 
-        Nothing but the read-out is computed again: logits are linear in the features.
+        Only the read-out is computed again: logits are linear in the features.
 
         Args:
-            output: Of this network in evaluation.
-            kept: (S, F) from `draw_dropout`.
+            output: Output of this network in evaluation mode.
+            kept: (S, F) masks from `draw_dropout`.
 
         Source:
             Gal, Ghahramani, "Dropout as a Bayesian approximation: representing model uncertainty
@@ -237,7 +274,7 @@ class SaliencyNetwork(nn.Module):
         return logits.float()[:, None] + lost @ self.aesthetics.logits.weight.float().T
 
     def error_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of what states errors; they change no map and no score."""
+        """Return the parameters of the stated errors; they change no map and no score."""
         heads = (self.aesthetics, *self.attribute_heads())
         errors = [head.error for head in heads if head is not None and head.error is not None]
         return [parameter for error in errors for parameter in error.parameters()]
@@ -245,13 +282,13 @@ class SaliencyNetwork(nn.Module):
     def last_shared_layers(self) -> tuple[nn.Parameter, ...]:
         """Return the weights of the encoder's last trained layer that all heads use, if any is.
 
-        Where tasks have encoders of their own, one each.
+        If tasks have their own encoders, there is one for each encoder.
         """
         read = [stages for stages in (self.aesthetic_stages, self.saliency_stages) if stages]
         return tuple(self.sharing.last_layers(self.encoder, min(max(s) for s in read)))
 
     def penalty(self) -> Tensor | None:
-        """Return what the sharing scheme adds to the loss, a scalar >= 0; None for none."""
+        """Return the penalty of the sharing scheme, a scalar >= 0; None if it has none."""
         return self.sharing.penalty(self.encoder, self.readers())
 
     def readers(self) -> Readers:
@@ -280,9 +317,9 @@ class SaliencyNetwork(nn.Module):
     def _stages_of(self, task: str) -> list[int]:
         return self.saliency_stages if task == "saliency" else self.aesthetic_stages
 
-    def _read(self, features: tuple[list[Tensor], ...], task: str) -> list[Tensor]:
-        """Return what a task's head reads of all tasks' features."""
-        own = features[self.architecture.tasks.index(task)]
+    def _read(self, shared: SharedFeatures, task: str) -> list[Tensor]:
+        """Return the features that a task's head reads."""
+        own = shared.by_task[self.architecture.tasks.index(task)]
         return [own[stage] for stage in self._stages_of(task)]
 
     def _guided_by(self, form: GuidanceForm) -> bool:
@@ -292,10 +329,11 @@ class SaliencyNetwork(nn.Module):
         """Return the indices of the features that a head reads, shallow to deep."""
         available = self.encoder.strides
         missing = [stride for stride in strides if stride not in available]
-        if missing or not strides:
+        if missing or not (strides or self.architecture.final_features):
             raise ConfigError(
                 f"`{parameter}` should name stages of {self.architecture.encoder}, whose strides "
-                f"are {available}. Found {strides}."
+                f"are {available}. Found {strides}; tf_efficientnet_lite2, convnext_tiny and "
+                "vit_small_patch14_dinov2 have all of 4, 8, 16 and 32."
             )
         stages = [available.index(stride) for stride in sorted(strides)]
         return [*stages, len(available)] if self.architecture.final_features else stages

@@ -1,4 +1,4 @@
-"""What differs between data sets and not between photos: centre bias, sharpness, blur."""
+"""Priors that differ between data sets but not between photos: centre bias, sharpness, blur."""
 
 import torch
 import torch.nn.functional as F
@@ -8,21 +8,21 @@ GRID = (9, 12)
 """Nodes of the centre bias, (rows, columns); it is smooth, so few are enough."""
 
 BLUR_RADIUS = 6
-"""Decoder pixels; the blur's kernel covers 2 * 6 + 1 of them."""
+"""Radius of the blur in decoder pixels; its kernel covers 2 * 6 + 1 of them."""
 
 
 class DatasetPriors(nn.Module):
-    """Turn the decoder's logits into a log-density, with what a data set brings of its own.
+    """Turn the decoder's logits into a log-density, with the priors of a data set.
 
     `log softmax(logits * exp(temperature) + center_bias)`, then a Gaussian blur. Each of the three
     is a shared value plus an offset for the data set. Index 0 is neutral: no offset, the setting
     for users' photos. In training a data set's images use the neutral setting half of the time,
-    so that the shared values are right for a photo from nowhere.
+    so that the shared values suit photos of unknown origin.
 
     Source:
         Droste, Jiao, Noble, "Unified image and video saliency modeling" (UNISAL, 2020): domain-
         adaptive priors, fusion and smoothing. Kümmerer et al., "Modeling saliency dataset bias"
-        (2025): a few parameters a data set recover most of the cross-dataset drop.
+        (2025): a few parameters for each data set recover most of the cross-dataset drop.
 
     Note:
         UNISAL learns each set's values alone and has no neutral setting.
@@ -44,9 +44,9 @@ class DatasetPriors(nn.Module):
         """Return the log-density.
 
         Args:
-            logits: (B, h, w).
+            logits: (B, h, w) logits of the decoder.
             dataset_index: (B,) int64, 0 = neutral, i = the i-th data set counted from 1; None is
-                neutral for all, and what depends on it alone is then a constant.
+                neutral for all, and the priors are then constants.
 
         Returns:
             (B, h, w) natural logarithm; exp sums to 1 over an image.
@@ -75,7 +75,7 @@ def _blur(density: Tensor, sigma_px: Tensor) -> Tensor:
     """Blur each (h, w) of `density` (B, h, w) with its own Gaussian of `sigma_px`, (B,) or (1,).
 
     Above half of `BLUR_RADIUS` the kernel is cut off and flattens. It is not clamped there: a
-    clamp has no gradient, and a blur that passed it could not come back.
+    clamp has no gradient, and a blur beyond it could not return.
     """
     width = 2 * BLUR_RADIUS + 1
     offsets = torch.arange(width, device=density.device) - BLUR_RADIUS

@@ -1,4 +1,4 @@
-"""What linear heads on pooled features have in common: standardised features, a ridge start."""
+"""Base of linear heads on pooled features: standardised features and a start at ridge."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ def pool_features(features: Sequence[Tensor]) -> Tensor:
     """Return the mean and standard deviation over space of each channel of each stage.
 
     Args:
-        features: One (B, C_i, h_i, w_i) a stage.
+        features: One (B, C_i, h_i, w_i) for each stage.
 
     Returns:
-        (B, 2 * sum C_i): what is in the photo, and how unevenly it is spread.
+        (B, 2 * sum C_i): means (what is in the photo) and deviations (how unevenly).
     """
     moments = []
     for feature in features:
         mean = feature.mean(dim=(2, 3))
         deviation = feature - mean[:, :, None, None]
-        variance = (deviation * deviation).mean(dim=(2, 3))  # a power, exported, takes longer
+        variance = (deviation * deviation).mean(dim=(2, 3))  # an exported power would take longer
         moments += [mean, (variance + 1e-6).sqrt()]
     return torch.cat(moments, dim=1)
 
@@ -41,10 +41,10 @@ class PooledReadOut(nn.Module):
 
     @torch.no_grad()
     def start_standardizing(self, pooled: Tensor) -> Tensor:
-        """Take the mean and spread of (N, 2 * sum C_i) training images; return them standardised.
+        """Store mean and spread of training images' features; return the standardised features.
 
         Args:
-            pooled: From `pool_features`.
+            pooled: (N, 2 * sum C_i) features from `pool_features`.
 
         Returns:
             (N, 2 * sum C_i) float64.
@@ -58,13 +58,13 @@ class PooledReadOut(nn.Module):
         return (pool_features(features) - self.feature_mean) / self.feature_std
 
     def by_channel(self, weight: Tensor) -> list[Tensor]:
-        """Cut a read-out's weight into what reads each encoder stage.
+        """Divide a read-out's weight into the parts that read each encoder stage.
 
         Args:
-            weight: (outputs, 2 * sum C_i).
+            weight: (outputs, 2 * sum C_i) weight of the read-out.
 
         Returns:
-            One (2 * outputs, C_i) a stage: rows for the means and rows for the deviations.
+            One (2 * outputs, C_i) for each stage: rows for the means and rows for the deviations.
         """
         widths = [width for width in self.in_channels for _ in ("means", "deviations")]
         pieces = torch.split(weight, widths, dim=1)
@@ -74,7 +74,7 @@ class PooledReadOut(nn.Module):
 def mean_left_out_error(x: Tensor, targets: Tensor, ridge: float) -> float:
     """Return the mean squared error of ridge regression on images that it was not fitted on.
 
-    In closed form: leaving an image out divides its residual by what the image had no say in.
+    In closed form: leaving an image out divides its residual by 1 minus its leverage.
 
     Args:
         x: (N, features) float64, standardised.

@@ -14,15 +14,15 @@ KNOWN = (
 
 
 def split_stages(body: Any, *, final: bool) -> list[nn.Module] | None:
-    """Cut a network where its features leave it.
+    """Cut a network at its features.
 
     Args:
-        body: Made by `Encoder`.
-        final: Whether the last feature is what the ImageNet classifier pools.
+        body: Network made by `Encoder`.
+        final: Whether the last feature is the one that the ImageNet classifier pools.
 
     Returns:
-        One module a feature: the first takes images, each other one the feature before its own.
-        They hold the layers of `body` itself. None for networks of other kinds.
+        One module for each feature: the first takes images, each other one the feature before
+        its own. They contain the layers of `body` itself. None for networks of other kinds.
     """
     return _split_list(body) or _split_efficientnet(body, final=final)
 
@@ -38,7 +38,7 @@ def run_stages(stages: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
 
 
 def _split_list(body: Any) -> list[nn.Module] | None:
-    """Cut what timm made a list of layers that run one after the other."""
+    """Cut a network that timm builds as a list of consecutive layers."""
     read: Any = getattr(body, "return_layers", None)
     if not isinstance(body, nn.ModuleDict) or read is None:
         return None

@@ -1,4 +1,4 @@
-"""A head's word on how far off it is in each photo."""
+"""The stated error of a head for each photo."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HALF = (TOP_LOG_VARIANCE - LOWEST_LOG_VARIANCE) / 2
 
 
 class StatedError(nn.Module):
-    """Standardised features to the logarithm of a photo's expected squared error; linear, bounded.
+    """Map standardised features to the logarithm of a photo's expected squared error; bounded.
 
     The bound is a softsign: its slope falls as the inverse square, so that gradients lead back from
     any distance, where a sigmoid's would be 0 in float32 and a clamp's is 0 everywhere outside.
-    Features are read without a gradient: what is said of errors changes no score, and
-    attributes only by how much each photo's own error counts.
-    It starts at zero weights, drawing no random numbers, so that the rest of a network starts as
-    it does without it.
+    Features are read without a gradient: stated errors change no score, and attributes only by
+    the weight of each photo's own error.
+    It starts at zero weights without drawing random numbers, so that the rest of a network starts
+    as it does without it.
 
     Source:
         Kendall, Gal, "What uncertainties do we need in Bayesian deep learning for computer
@@ -36,7 +36,7 @@ class StatedError(nn.Module):
 
     @torch.no_grad()
     def start(self, mean_squared_error: float) -> None:
-        """Say `mean_squared_error` of every photo: the best constant for errors of that mean."""
+        """State `mean_squared_error` for every photo: the best constant for errors of that mean."""
         log_variance = math.log(max(mean_squared_error, 1e-12))
         reach = min(max((log_variance - MIDDLE) / HALF, -0.9), 0.9)
         self.weight.zero_()

@@ -1,1 +1,1 @@
-"""Training: config, data, loop, resuming."""
+"""Training: configuration, data, the loop, and resuming an interrupted run."""

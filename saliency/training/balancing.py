@@ -1,4 +1,4 @@
-"""What a weighting strategy hears from a run: shared tensors, constant losses, indicators."""
+"""Measurements of a run that weighting strategies ask for: gradients, constant losses, metrics."""
 
 from __future__ import annotations
 
@@ -11,125 +11,55 @@ from saliency.errors import ConfigError
 from saliency.evaluation import SetResult
 from saliency.model import SaliencyNetwork
 from saliency.tasks import AttributeTask, Task, mean_task_losses
-from saliency.training.config import WeightingConfig
 from saliency.types import Batch, Output
-from saliency.weighting import (
-    AddUp,
-    DtpWeighting,
-    DwaWeighting,
-    EqualWeighting,
-    FixedWeighting,
-    GradientWeighting,
-    GradNormWeighting,
-    InitialWeighting,
-    LbtwWeighting,
-    MgdaWeighting,
-    PriorWeighting,
-    RealtimeWeighting,
-    Shared,
-    TaskWeighting,
-    UncertaintyWeighting,
-    alone,
-    gradient_products,
-)
+from saliency.weighting import AddUp, Shared, alone, gradient_products
 
 TINY = 1e-12
 """Added to mean labels before the logarithm."""
 
 
-def build_weighting(config: WeightingConfig, tasks: Sequence[Task]) -> TaskWeighting:
-    """Return the strategy that `config` names.
+def shared_tensors(
+    network: SaliencyNetwork, needs: Shared, outputs: Sequence[Output] = ()
+) -> tuple[Tensor, ...]:
+    """Return the tensors at which a strategy takes gradients; empty if there are none.
+
+    With more than one encoder the sharing scheme says which tensors these are.
 
     Args:
-        config: The strategy and its options.
-        tasks: What is learned, in the order of the losses.
+        network: The network in training.
+        needs: `TaskWeighting.needs` of the strategy.
+        outputs: The network's outputs in this step; none if other processes have all images.
+    """
+    match needs:
+        case "nothing":
+            return ()
+        case "features":
+            if not outputs:  # any tensor will do: no loss depends on it
+                device = next(network.parameters()).device
+                return (torch.zeros(1, device=device, requires_grad=True),)
+            return tuple(feature for output in outputs for feature in output.features)
+        case "last_layer":
+            return network.last_shared_layers()
+        case "parameters":
+            return tuple(network.sharing.encoder_parameters(network.encoder))
+
+
+def check_gradients(
+    network: SaliencyNetwork, strategy: str, needs: Shared, rated_gradient: float
+) -> None:
+    """Refuse a strategy that uses gradients if there are none.
 
     Raises:
-        ConfigError: An option gives values for other tasks than these.
+        ConfigError: The encoder is not trained, or scores do not train it.
     """
-    count = len(tasks)
-    match config.name:
-        case "fixed":
-            return FixedWeighting(_of_each_task("fixed", config.fixed or {}, tasks))
-        case "equal":
-            return EqualWeighting(count)
-        case "initial":
-            return InitialWeighting(count, config.initial_batches)
-        case "prior":
-            return PriorWeighting(count)
-        case "realtime":
-            return RealtimeWeighting(count)
-        case "gradient":
-            return GradientWeighting(count, config.shared or "features")
-        case "uncertainty":
-            return UncertaintyWeighting([task.likelihood for task in tasks])
-        case "gradnorm":
-            needs = config.shared or "last_layer"
-            return GradNormWeighting(count, needs, config.gradnorm_alpha, config.initial_batches)
-        case "dwa":
-            return DwaWeighting(count, config.dwa_temperature)
-        case "mgda":
-            return MgdaWeighting(count, config.shared or "features", config.mgda_normalization)
-        case "dtp":
-            gamma = config.dtp_gamma
-            by_task = gamma if isinstance(gamma, dict) else {t.name: gamma for t in tasks}
-            return DtpWeighting(_of_each_task("dtp_gamma", by_task, tasks), config.dtp_smoothing)
-        case "lbtw":
-            return LbtwWeighting(count, config.lbtw_alpha)
-
-
-def _of_each_task(key: str, by_task: dict[str, float], tasks: Sequence[Task]) -> list[float]:
-    names = [task.name for task in tasks]
-    if sorted(by_task) != sorted(names) or min(by_task.values()) < 0:
+    if needs != "nothing" and not (network.last_shared_layers() and rated_gradient):
+        trained = len(network.sharing.encoder_parameters(network.encoder))
         raise ConfigError(
-            f"`weighting.{key}` should give one number >= 0 for each of {names}. Found {by_task}."
+            f"`weighting.name` = {strategy!r} needs gradients of each task in the encoder: "
+            "train some of its layers, and set model.aesthetic_gradient and "
+            f"model.attribute_gradient > 0. Found {trained} trained parameters and "
+            f"{rated_gradient}."
         )
-    return [by_task[name] for name in names]
-
-
-class SharedTensors:
-    """Where the tasks meet: the encoder's outputs, its last layer, all of it.
-
-    Each sharing scheme says what that is where there is more than one encoder.
-    """
-
-    def __init__(self, network: SaliencyNetwork) -> None:
-        self._parameters = tuple(network.sharing.encoder_parameters(network.encoder))
-        self._last_layers = network.last_shared_layers()
-
-    def of(self, needs: Shared, *outputs: Output) -> tuple[Tensor, ...]:
-        """Return what a strategy that `needs` it takes gradients at; empty if there is nothing.
-
-        Args:
-            needs: As the strategy says.
-            outputs: Of the images of a step; none if other processes have them all.
-        """
-        match needs:
-            case "nothing":
-                return ()
-            case "features":
-                if not outputs:  # something that no loss depends on
-                    device = self._parameters[0].device
-                    return (torch.zeros(1, device=device, requires_grad=True),)
-                return tuple(feature for output in outputs for feature in output.features)
-            case "last_layer":
-                return self._last_layers
-            case "parameters":
-                return self._parameters
-
-    def check(self, config: WeightingConfig, needs: Shared, rated_gradient: float) -> None:
-        """Refuse a strategy that looks at gradients where there are none.
-
-        Raises:
-            ConfigError: The encoder is not trained, or scores do not train it.
-        """
-        if needs != "nothing" and not (self._last_layers and rated_gradient):
-            raise ConfigError(
-                f"`weighting.name` = {config.name!r} needs gradients of each task in the encoder: "
-                "train some of its layers, and set model.aesthetic_gradient and "
-                "model.attribute_gradient > 0. "
-                f"Found {len(self._parameters)} trained parameters and {rated_gradient}."
-            )
 
 
 def gradient_cosines(
@@ -139,7 +69,7 @@ def gradient_cosines(
     shared: Sequence[Tensor],
     add_up: AddUp = alone,
 ) -> dict[str, float]:
-    """Return the cosine between each two present tasks' gradients; below 0 they are at odds.
+    """Return the cosine between the gradients of each two present tasks; below 0 they conflict.
 
     Keys are `cosine/one~other`. A gradient of 0 has cosine 0 with everything. `add_up` sums
     gradients over processes.
@@ -180,9 +110,9 @@ def constant_losses(
     """Return each task's loss if every image were given the mean label.
 
     Args:
-        tasks: What is learned.
-        batches: Training images, gone through twice.
-        auxiliary: Whether the network has auxiliary outputs, which then are constant too.
+        tasks: The tasks of the run.
+        batches: Training images; they are iterated twice.
+        auxiliary: Whether the network has auxiliary outputs, which are then constant too.
     """
     densities: Tensor | float = 0.0
     distributions: Tensor | float = 0.0
@@ -192,9 +122,9 @@ def constant_losses(
         distributions = distributions + batch.score_distribution.double().sum(dim=0)
         if batch.attributes.shape[1]:
             attributes.append(batch.attributes)
-    told = [task for task in tasks if isinstance(task, AttributeTask)]
-    constants = [task.constant(torch.cat(attributes)) for task in told]
-    errors = [task.constant_log_variance(torch.cat(attributes)) for task in told]
+    attribute_tasks = [task for task in tasks if isinstance(task, AttributeTask)]
+    constants = [task.constant(torch.cat(attributes)) for task in attribute_tasks]
+    errors = [task.constant_log_variance(torch.cat(attributes)) for task in attribute_tasks]
 
     def log_mean(sums: Tensor | float, like: Tensor) -> Tensor:
         """Return the logarithm of `sums`, scaled to sum to 1, for each row of `like`."""

@@ -1,4 +1,4 @@
-"""The processes of one run: who is who, and how what each computes is added up."""
+"""The processes of one run: their ranks, and sums over all of them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from saliency.devices import find_device
 from saliency.errors import DeviceError, SaliencyError
 
 TIMEOUT = timedelta(minutes=60)
-"""How long a process waits for the others; the first one's validation has to fit in."""
+"""Longest time that a process waits for the others; it must cover the first one's validation."""
 
 
 class World:
-    """The processes that share a run; alone, nothing is sent and all stays as it is.
+    """The processes that share a run; with a single process nothing is sent or changed.
 
-    Each process computes a share of every batch. Whatever describes the whole batch (counts of
-    labels, losses, gradients) is added up before it is used, so that all processes hold the same
+    Each process computes a share of every batch. Values of the whole batch (counts of labels,
+    losses, gradients) are added up before they are used, so that all processes hold the same
     network and the same weights of the tasks. Every process calls the same methods in the same
     order; each call waits for the others.
 
     Attributes:
-        rank: Which process this is, counted from 0.
-        size: How many there are.
+        rank: Number of this process, counted from 0.
+        size: Number of processes.
     """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
@@ -38,14 +38,14 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes files and talks to the user."""
+        """Whether this process writes files and prints messages."""
         return self.rank == 0
 
     def sum(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         """Return the sums over all processes, without gradients.
 
         Args:
-            tensors: Of one dtype, on one device, of the same shapes everywhere.
+            tensors: Tensors of one dtype, on one device, with the same shapes in all processes.
         """
         if self.size == 1:
             return tensors
@@ -93,7 +93,7 @@ class World:
         return bool(self.max(flag))
 
     def of_first(self, values: Sequence[float]) -> list[float]:
-        """Return the values that the first process gave; those of the others only count."""
+        """Return the first process's values; the others pass as many, which are not used."""
         found = torch.tensor(values, dtype=torch.double)
         if self.size > 1:
             with _mourning():
@@ -106,14 +106,14 @@ class World:
             return
         for module in modules:
             for tensor in module.state_dict().values():
-                sent = tensor.contiguous()  # what is channels last in memory cannot be sent
+                sent = tensor.contiguous()  # tensors in channels-last order cannot be sent
                 with _mourning():
                     dist.broadcast(sent, 0)
                 tensor.copy_(sent)
 
     @contextmanager
     def own_random_numbers(self) -> Iterator[None]:
-        """Give each process its own random numbers (dropout's) and keep the common ones in step."""
+        """Give each process random numbers of its own (for dropout); the common ones stay equal."""
         if self.size == 1:
             yield
             return
@@ -135,7 +135,7 @@ def join_world(device: str) -> Iterator[tuple[World, str]]:
 
     Raises:
         DeviceError: There are fewer GPUs than processes, or `device` is one certain GPU.
-        SaliencyError: The processes do not find each other.
+        SaliencyError: The processes cannot connect to each other.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -150,20 +150,20 @@ def join_world(device: str) -> Iterator[tuple[World, str]]:
     if found.type == "cuda":
         found = find_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(found.index)
-    # Numbers in main memory travel by gloo also where gradients travel by NCCL.
+    # Values in main memory are sent by gloo, even if gradients are sent by NCCL.
     backend = "cpu:gloo,cuda:nccl" if found.type == "cuda" else "gloo"
     with _mourning():
         dist.init_process_group(backend, timeout=TIMEOUT)
     world = World(dist.get_rank(), size)
     yield world, str(found)
-    # Who left while the first still writes would count as failed and have it killed. After an
-    # error nobody comes here: the others may be gone.
+    # A process that left while the first still writes would count as failed, and the first would
+    # be killed. After an error this is not reached: the others may be gone.
     world.any(False)
     dist.destroy_process_group()
 
 
 class _Total(torch.autograd.Function):
-    """The sum over processes as a value, this process's part as what gradients go to."""
+    """The sum over processes as a value; gradients go to this process's part."""
 
     @staticmethod
     def forward(_ctx: Any, _part: Tensor, total: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ class _Total(torch.autograd.Function):
 
 @contextmanager
 def _mourning() -> Iterator[None]:
-    """Say in one line that another process is gone."""
+    """Turn the death of another process into an error of one line."""
     try:
         yield
     except RuntimeError as error:
@@ -185,5 +185,5 @@ def _mourning() -> Iterator[None]:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise SaliencyError(
             f"All processes of a run should live until its end. Found one gone: {reason}. "
-            "The same command goes on from the last save."
+            "Run the same command again; it continues from the last save."
         ) from error

@@ -1,8 +1,8 @@
-"""Growing a shared trunk into a tree of tasks while it is trained, for `sharing.name = adaptive`.
+"""Grows a shared encoder into a tree of tasks during training.
 
-After each of some epochs one stage of the encoder may be split between groups of tasks, the
-deepest one first. What to do follows from the epoch and the tree alone, so that a run that was
-stopped needs no more than these to go on.
+After certain epochs one stage of the encoder may be split between groups of tasks, beginning with
+the deepest stage. The next step depends only on the epoch and the tree, so that a stopped run needs
+nothing else to continue.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from saliency.errors import ConfigError
 from saliency.model import SaliencyNetwork
-from saliency.model.sharing import AdaptiveSharing
-from saliency.model.sharing.adaptive import Copied, Tree, to_lists
+from saliency.model.sharing import AdaptiveOptions, AdaptiveSharing, GrowthPlan
+from saliency.model.sharing.adaptive import Copied, to_lists
 from saliency.model.sharing.affinity import choose_groups, task_affinity
+from saliency.model.sharing.base import Tree
 from saliency.tasks import Task
 from saliency.training.config import TrainingConfig
 from saliency.training.distributed import World
@@ -29,15 +30,15 @@ from saliency.types import Batch
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of a stage.
+    """The decision about a stage.
 
     Attributes:
-        epoch: After which it was looked at, counted from 1.
-        stride: Of the stage, in input pixels.
-        final: Whether it is what gives the final features.
-        groups: Names of the tasks in each group; all in one if the stage stays shared.
-        affinity: The tasks' affinities, `one~other` -> 0..1.
-        tree: For each stage, shallow to deep, the group of each task, from now on.
+        epoch: Epoch after which it was made, counted from 1.
+        stride: The stage's stride, in input pixels.
+        final: Whether the stage gives the final features.
+        groups: Names of the tasks in each group; a single group if the stage stays shared.
+        affinity: The tasks' affinities, 0..1, by `one~other`.
+        tree: For each stage, shallow to deep, the group of each task from now on.
     """
 
     epoch: int
@@ -49,10 +50,11 @@ class Decision:
 
 
 class Growth:
-    """Decides after an epoch whether and how to split a stage, and splits it."""
+    """Decides after an epoch whether and how to split a stage, and does so."""
 
     def __init__(
         self,
+        plan: GrowthPlan,
         config: TrainingConfig,
         network: SaliencyNetwork,
         tasks: tuple[Task, ...],
@@ -63,33 +65,35 @@ class Growth:
         """Plan the splits.
 
         Args:
-            config: Of the run.
-            network: What is trained; its frozen stages stay shared.
-            tasks: In the order of the network's.
-            batches: Training images that errors are measured on, as they are; gone through once
-                for each stage that is looked at.
-            device: Where the network is.
+            plan: The sharing scheme's options of growth.
+            config: The run's configuration.
+            network: The network in training; its frozen stages stay shared.
+            tasks: The tasks, in the network's order.
+            batches: Training images without augmentation, on which errors are measured; they are
+                iterated once for each decision.
+            device: The network's device.
             world: The first process decides for all.
 
         Raises:
             ConfigError: A split would come after the run's last step.
         """
+        self._plan = plan
         self._config = config
         self._tasks = tasks
         self._batches = batches
         self._device = device
         self._world = world
-        self._epochs = split_epochs(config, len(_trained_stages(network)))
+        self._epochs = split_epochs(plan.splits, config.train.epochs, len(_trained_stages(network)))
 
     def after_epoch(self, state: TrainingState) -> Decision | None:
         """Split a stage of the live network and of the averaged one if it is time.
 
-        The n-th chosen epoch is that of the n-th stage from the deepest one. A stage that stays
-        shared keeps those before it shared too. After a split the optimiser is a new one, with
-        the moments of the old; what copies trained so far is that of what they copy.
+        The n-th chosen epoch decides about the n-th stage, counted from the deepest. If a stage
+        stays shared, all stages before it stay shared too. A split makes a new optimiser with the
+        moments of the old one; copied layers get the moments of the layers that they copy.
 
         Returns:
-            What was decided; None if it is not time, or nothing is left to decide.
+            The decision; None if it is not time, or nothing is left to decide.
         """
         network, epoch = state.network, state.progress.epoch
         if epoch not in self._epochs:
@@ -97,7 +101,8 @@ class Growth:
         tree = _sharing_of(network).tree
         stage = len(tree) - 1 - self._epochs.index(epoch)
         deepest = stage == len(tree) - 1
-        if stage not in _trained_stages(network) or not (deepest or any(tree[stage + 1])):
+        is_next = (deepest or any(tree[stage + 1])) and not any(tree[stage])
+        if stage not in _trained_stages(network) or not is_next:
             return None
         count = len(self._tasks)
         # The heads are the branches above the deepest stage.
@@ -133,9 +138,9 @@ class Growth:
         groups = choose_groups(
             affinity,
             branches,
-            self._config.sharing.max_groups,
+            self._plan.max_groups,
             poolings=round(math.log2(_stride(network, -1) / _stride(network, stage))),
-            branching=self._config.sharing.branching,
+            branching=self._plan.branching,
         )
         return affinity, groups
 
@@ -148,37 +153,37 @@ class Growth:
         state.optimizer = optimizer
 
 
-def split_epochs(config: TrainingConfig, stages: int) -> tuple[int, ...]:
-    """Return the epochs after which a stage is looked at, the n-th for the n-th deepest.
+def split_epochs(given: tuple[int, ...], epochs: int, stages: int) -> tuple[int, ...]:
+    """Return the epochs after which a stage is decided, the n-th for the n-th deepest stage.
 
-    Unless the config names them they lie evenly in the first half of the run, one for each stage
-    but at most one an epoch; the second half trains the whole tree. A run of one epoch has none.
+    By default they lie evenly in the first half of the run, one for each stage but at most one per
+    epoch; the second half trains the whole tree. A run of one epoch has none.
 
     Args:
-        config: Of the run.
-        stages: How many are trained.
+        given: The epochs that the recipe gives, in rising order; empty for the default.
+        epochs: Number of epochs of the run.
+        stages: Number of trained stages.
 
     Raises:
-        ConfigError: The config names an epoch that no training follows.
+        ConfigError: A given epoch is the last one or later, so that no training would follow.
     """
-    epochs, given = config.train.epochs, config.sharing.splits
     if given and given[-1] >= epochs:
         raise ConfigError(
-            f"`sharing.splits` should name epochs before the last one, {epochs}, so that what is "
-            f"split is trained. Found {list(given)}."
+            f"`sharing.splits` should name epochs before the last one, {epochs}, so that split "
+            f"stages are trained. Found {list(given)}."
         )
     half = epochs // 2
     return given or tuple(sorted({-(-half * k // stages) for k in range(1, stages + 1)} - {0}))
 
 
 def grow_as(network: SaliencyNetwork, tree: Tree) -> None:
-    """Split a network, not split yet, into `tree`; nothing if that is empty.
+    """Split a network until it has the shape of `tree`; an empty tree changes nothing.
 
     Raises:
-        ConfigError: It is no tree of its stages and tasks.
+        ConfigError: `tree` does not fit the network's stages and tasks.
     """
     for stage in reversed(range(len(tree))):
-        if any(tree[stage]):
+        if tree[stage] != _sharing_of(network).tree[stage]:
             split_stage(network, stage, tree[stage])
 
 
@@ -186,18 +191,21 @@ def split_stage(network: SaliencyNetwork, stage: int, groups: tuple[int, ...]) -
     """Split a stage in place, so that a checkpoint of the network rebuilds the tree.
 
     Returns:
-        What was copied.
+        The copies that were made.
     """
     sharing = _sharing_of(network)
     copied = sharing.split(network.encoder, stage, groups)
-    network.architecture = replace(network.architecture, sharing_tree=sharing.tree)
+    options = network.architecture.sharing
+    assert isinstance(options, AdaptiveOptions)  # noqa: S101
+    grown = replace(options, tree=sharing.tree)
+    network.architecture = replace(network.architecture, sharing=grown)
     return copied
 
 
 def carry_moments(
     old: torch.optim.Optimizer, new: torch.optim.Optimizer, copied: Sequence[Copied]
 ) -> None:
-    """Give `new` the moments of `old`, and to copies those of what they were copied from."""
+    """Give `new` the moments of `old`, and give copied layers those of their originals."""
     sources = {
         ours: theirs
         for source, made in copied
@@ -235,8 +243,8 @@ def image_errors(
 def _sharing_of(network: SaliencyNetwork) -> AdaptiveSharing:
     if not isinstance(network.sharing, AdaptiveSharing):
         raise ConfigError(
-            "Only a network of sharing.name = 'adaptive' grows. Found "
-            f"{network.architecture.sharing!r}."
+            "Only a network with sharing.name = 'adaptive' can grow. Found "
+            f"{network.architecture.sharing.name!r}."
         )
     return network.sharing
 
@@ -248,6 +256,6 @@ def _stride(network: SaliencyNetwork, stage: int) -> int:
 
 
 def _trained_stages(network: SaliencyNetwork) -> list[int]:
-    """Return the stages that are trained; copies of frozen ones would stay what they copy."""
+    """Return the trained stages; copies of frozen ones would stay equal to their originals."""
     stages: list[nn.Module] = network.encoder.stages()
     return [i for i, s in enumerate(stages) if any(p.requires_grad for p in s.parameters())]

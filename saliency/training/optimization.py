@@ -1,4 +1,4 @@
-"""Learning rates a branch, their schedule, and what is not decayed."""
+"""The optimiser: learning rates of each branch, their schedule, and weight decay."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from saliency.model import SaliencyNetwork
 from saliency.training.config import TrainConfig
+from saliency.training.encoder_rates import encoder_branches
 from saliency.weighting import TaskWeighting
 
 
@@ -19,24 +20,24 @@ def build_optimizer(
     config: TrainConfig,
     sharing_lr: float = 1e-2,
 ) -> torch.optim.AdamW:
-    """Return AdamW with one learning rate a branch.
+    """Return AdamW with one learning rate per branch.
 
-    The encoder or encoders, what mixes their features, the saliency branch (decoder and priors),
-    the aesthetic branch, the attributes' heads and the weighting's own parameters (log-variances)
-    each have theirs. What states errors is a branch of its own, with the aesthetic branch's rate,
-    so that its gradient has no part in how the others' are clipped. Weight decay touches only
-    matrices and filters: shrinking a bias, a normalisation or a log-variance regularises nothing,
-    and what mixes features should not fade.
+    The branches are: the encoder or encoders (see `encoder_branches`), the layers that mix their
+    features, the saliency branch (decoder and priors), the aesthetic branch, the attributes' heads,
+    and the weighting's own parameters (log-variances). The layers that state errors are a branch of
+    their own, with the aesthetic branch's rate, so that their gradient does not affect the clipping
+    of others. Weight decay applies only to matrices and filters: shrinking a bias, a normalisation
+    or a log-variance regularises nothing, and layers that mix features should not fade.
 
     Args:
-        network: What is trained.
-        weighting: Balances the tasks.
+        network: The network in training.
+        weighting: The strategy that weights the tasks.
         config: Learning rates and decay.
-        sharing_lr: Learning rate of what mixes the tasks' features.
+        sharing_lr: Learning rate of the layers that mix the tasks' features.
     """
     errors = network.error_parameters()
     branches: list[tuple[str, list[nn.Parameter], float]] = [
-        ("encoder", network.sharing.encoder_parameters(network.encoder), config.encoder_lr),
+        *encoder_branches(network, config),
         ("saliency", _trained(network.decoder, network.priors), config.saliency_lr),
         ("aesthetics", _trained(network.aesthetics, but=errors), config.aesthetic_lr),
         ("attributes", _trained(network.attributes, but=errors), config.aesthetic_lr),
@@ -69,16 +70,16 @@ def build_optimizer(
 
 
 def trained_parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
-    """Return what `optimizer` trains of the network, all but the weighting's own parameters."""
+    """Return the network's parameters that `optimizer` trains, not the weighting's own."""
     groups = [group for group in optimizer.param_groups if group["name"] != "weighting"]
     return [parameter for group in groups for parameter in group["params"]]
 
 
 def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> dict[str, float]:
-    """Clip each branch's gradient norm by itself; return the norms before.
+    """Clip the gradient norm of each branch separately; return the norms before clipping.
 
-    One norm over all would let the largest branch (standardised features into the score read-out)
-    decide how much the others learn. The weighting's gradients are not clipped.
+    With one norm over all branches, the largest (the score read-out, on standardised features)
+    would decide how much the others learn. The weighting's gradients are not clipped.
     """
     branches: dict[str, list[nn.Parameter]] = {}
     for group in optimizer.param_groups:
@@ -91,12 +92,12 @@ def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float) -> dict[st
 
 
 def lr_factor(step: int, total_steps: int, warmup_steps: int) -> float:
-    """Return what the peak learning rates are multiplied by: linear warm-up, then half a cosine.
+    """Return the factor on the peak learning rates: linear warm-up, then half a cosine.
 
     Args:
-        step: Counted from 0.
-        total_steps: Of the whole run.
-        warmup_steps: Of the warm-up, at most a fifth of the run.
+        step: Number of the step, counted from 0.
+        total_steps: Steps of the whole run.
+        warmup_steps: Steps of the warm-up, at most a fifth of the run.
 
     Returns:
         In (0, 1].
@@ -109,7 +110,7 @@ def lr_factor(step: int, total_steps: int, warmup_steps: int) -> float:
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Scale every group's peak learning rate; the weighting's stays, it tracks moving losses."""
+    """Scale every group's peak learning rate, except the weighting's, which must follow losses."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * (1.0 if group["name"] == "weighting" else factor)
 

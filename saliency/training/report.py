@@ -1,4 +1,4 @@
-"""Where a run's progress goes: a bar on a terminal, lines in a log, JSONL, TensorBoard."""
+"""Progress of a run: a bar on a terminal, lines in a log, JSONL, TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -18,21 +19,21 @@ from saliency.training.growth import Decision
 
 TENSORBOARD_EVERY = 20  # steps
 LINE_EVERY_S = 60.0
-"""Between lines in a log, where there is no bar."""
+"""Seconds between lines in a log, where there is no bar."""
 
 MUCH_WAITING = 0.2
-"""Share of the time waiting for data from which on more loader processes are worth a line."""
+"""Share of the time spent waiting for data from which more loader processes are advised."""
 
 
 class Reporter:
-    """Write what happens to `metrics.jsonl` and TensorBoard, and show it on a console."""
+    """Writes the progress to `metrics.jsonl` and TensorBoard, and shows it on a console."""
 
     def __init__(self, run_dir: Path, console: Console | None = None) -> None:
-        """Prepare.
+        """Set up the outputs.
 
         Args:
             run_dir: Folder of the run.
-            console: Where to show progress; nowhere if None.
+            console: Console that shows the progress; None: none is shown.
         """
         self._run_dir = run_dir
         self._console = console or Console(quiet=True)
@@ -47,6 +48,7 @@ class Reporter:
         )
         self._writer: Any = None
         self._started = time.monotonic()
+        self._last_line = 0.0
 
     def __enter__(self) -> Self:
         # Only here: TensorBoard takes a second to import.
@@ -65,13 +67,21 @@ class Reporter:
         self._bar.stop()
         self._writer.close()
 
+    def labelled(self, name: str, done: int, total: int) -> None:
+        """Say now and then how many images of a set its teachers have labelled."""
+        now = time.monotonic()
+        if done == total or now - self._last_line >= LINE_EVERY_S:
+            self._last_line = now
+            self._console.print(f"{name}: {done} of {total} images labelled by teachers")
+
     def start(self, config: TrainingConfig, total_steps: int, step: int) -> None:
         """Announce the run."""
         self._task = self._bar.add_task("", total=total_steps, completed=step, text="")
-        went_on = f", going on from step {step}" if step else ""
+        went_on = f", continuing from step {step}" if step else ""
         self._console.print(
             f"{config.model.encoder}: {config.train.epochs} epochs, {total_steps} steps, "
-            f"weighting {config.weighting.name}, run in {self._run_dir}{went_on}",
+            f"weighting {config.weighting.name}, threads {torch.get_num_threads()}, "
+            f"run in {self._run_dir}{went_on}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -104,11 +114,11 @@ class Reporter:
         """Show and write how fast an epoch's steps were.
 
         Args:
-            epoch: Counted from 1.
+            epoch: Number of the epoch, counted from 1.
             step: Steps taken in all.
-            images_per_s: Of all processes.
+            images_per_s: Images per second, of all processes together.
             waiting: Share of the time in which the network waited for data, 0..1.
-            workers: Loader processes; more may help while there are fewer than cores.
+            workers: Loader processes; more are advised only if there are fewer than cores.
         """
         self._writer.add_scalar("speed/images_per_s", images_per_s, step)
         self._writer.add_scalar("speed/waiting_for_data", waiting, step)
@@ -181,7 +191,7 @@ class Reporter:
 
 
 class Silence(Reporter):
-    """What processes other than the first report: nothing."""
+    """The reporter of processes other than the first: it reports nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -192,7 +202,7 @@ class Silence(Reporter):
     def _nothing(self, *args: Any, **kwargs: Any) -> None:
         pass
 
-    start = step = speed = epoch = split = _nothing
+    labelled = start = step = speed = epoch = split = _nothing
 
 
 _SHOWN = ("CC", "NSS", "KLDiv", "SIM", "SRCC", "PLCC")

@@ -1,12 +1,15 @@
-"""What a killed run needs to go on as if nothing had happened, in one safetensors file."""
+"""The state from which a stopped run continues as if it had never stopped: one safetensors file."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from timm.utils import ModelEmaV3
@@ -15,13 +18,14 @@ from torch import Tensor
 from saliency.errors import CheckpointError
 from saliency.files import write_atomically
 from saliency.model import SaliencyNetwork
-from saliency.training.config import TrainingConfig
-from saliency.weighting import TaskWeighting
+from saliency.model.sharing import SharingOptions
+from saliency.training.config import TrainingConfig, rename_options
+from saliency.weighting import TaskWeighting, WeightingOptions
 
 
 @dataclass
 class Progress:
-    """Where a run stands.
+    """The progress of a run.
 
     Attributes:
         epoch: Epochs finished.
@@ -29,8 +33,8 @@ class Progress:
         step_in_epoch: Steps taken in the unfinished epoch.
         best_score: Highest validation score so far.
         best_epoch: Epoch that reached it, counted from 1; 0 if none.
-        sums: Name -> sum over the unfinished epoch's steps, for its means.
-        counts: Name -> how many of those steps had a value.
+        sums: Sum of each logged value over the unfinished epoch's steps, by name.
+        counts: Number of those steps that had the value, by name.
         finished: Whether the run has come to its end.
     """
 
@@ -42,6 +46,22 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     finished: bool = False
     counts: dict[str, int] = field(default_factory=dict)
+
+    def end_step(self, values: Mapping[str, float]) -> None:
+        """Count a step and add its logged values."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+        self.step += 1
+        self.step_in_epoch += 1
+
+    def end_epoch(self) -> dict[str, float]:
+        """Count an epoch and return the means of its steps' logged values."""
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        self.epoch += 1
+        self.step_in_epoch = 0
+        self.sums, self.counts = {}, {}
+        return means
 
 
 @dataclass
@@ -70,24 +90,47 @@ def save_state(path: Path, state: TrainingState, config: TrainingConfig) -> None
         "config": config.model_dump_json(),
         "progress": json.dumps(asdict(state.progress)),
         "random": json.dumps(_random_states()),
-        "tree": json.dumps(state.network.architecture.sharing_tree),
+        "tree": json.dumps(state.network.architecture.sharing.tree),
     }
     # Copies, because the live network and its average may share untrained tensors.
     copies = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     write_atomically(path, save(copies, metadata))
 
 
-def load_config_of(path: Path) -> str:
-    """Return the JSON of the config that `path` was saved under.
+def is_of_config(path: Path, config: TrainingConfig) -> bool:
+    """Return whether `path` was saved with this config; the number of threads may differ.
 
     Raises:
         CheckpointError: The file is damaged or no training state.
     """
-    return _metadata(path)["config"]
+    values = json.loads(_metadata(path)["config"])
+    for table, options in (("weighting", config.weighting), ("sharing", config.sharing)):
+        values[table] = _own_options(values[table], options)
+    try:
+        saved = type(config).model_validate(values)
+    except ValidationError:  # another version of this package wrote it
+        return False
+    train = saved.train.model_copy(update={"threads": config.train.threads})
+    return saved.model_copy(update={"train": train}) == config
+
+
+def _own_options(table: dict[str, Any], options: WeightingOptions | SharingOptions) -> Any:
+    """Return a saved table with the present names of options.
+
+    Version 0.2 wrote the options of all strategies, `gradnorm_alpha` and others, or of all schemes.
+    """
+    if not ({"gradnorm_alpha", "dwa_temperature"} <= table.keys() or "branching" in table):
+        return table
+    name = table["name"]
+    if name != options.name:
+        return {"name": name}
+    own = {each.name for each in fields(options)}
+    renamed = rename_options(name, table)
+    return {k: value for k, value in renamed.items() if k in own and value is not None}
 
 
 def load_tree_of(path: Path) -> tuple[tuple[int, ...], ...]:
-    """Return how the stages of the saved network were split; a network to fill has to be so too.
+    """Return how the saved network's stages were split; a network that loads it must be split so.
 
     Returns:
         For each encoder stage the group of each task; empty where nothing is split.
@@ -142,7 +185,7 @@ def _metadata(path: Path) -> dict[str, str]:
             metadata = dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} should be a whole training state. Found a damaged file: {error}."
+            f"{path} should be a complete training state. Found a damaged file: {error}."
         ) from error
     if "progress" not in metadata:
         raise CheckpointError(f"{path} should be a training state. Found another safetensors file.")

@@ -1,15 +1,19 @@
-"""Weights from how fast the losses fell over the last epochs."""
+"""Weights from the fall of the losses over the last epochs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from saliency.weighting.base import EPS, TaskWeighting
+from saliency.errors import require
+from saliency.tasks import Task
+from saliency.weighting.base import EPS, TaskWeighting, WeightingOptions
 
 
 class DwaWeighting(TaskWeighting):
-    """Give more to tasks whose loss falls slowly (dynamic weight average).
+    """Gives more weight to tasks whose loss falls slowly (dynamic weight average).
 
     `w = K softmax(r / T)`, `r_k = L_k(t-1) / L_k(t-2)`
 
@@ -40,7 +44,7 @@ class DwaWeighting(TaskWeighting):
         self.register_buffer("before", unknown.clone())
 
     def end_epoch(self, mean_losses: Sequence[float]) -> None:
-        """Move the history on by an epoch, for the tasks that were in it."""
+        """Add an epoch to the history of the tasks that had labels in it."""
         now = torch.tensor(list(mean_losses)).to(self.last)
         known = now.isfinite()
         self.before = torch.where(known, self.last, self.before)
@@ -52,3 +56,22 @@ class DwaWeighting(TaskWeighting):
         """Return weights that sum to K."""
         ratios = (self.last / self.before.clamp(min=EPS)).nan_to_num(nan=1.0)
         return len(ratios) * (ratios / self.temperature).softmax(dim=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DwaOptions(WeightingOptions):
+    """`weighting.name = "dwa"`.
+
+    Attributes:
+        temperature: A higher temperature makes weights more even; the paper uses 2.
+    """
+
+    name: Literal["dwa"] = "dwa"
+    temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        require(self.temperature > 0, "temperature", "> 0", self.temperature)
+
+    def build(self, tasks: Sequence[Task]) -> TaskWeighting:
+        """Return the strategy for `tasks`."""
+        return DwaWeighting(len(tasks), self.temperature)

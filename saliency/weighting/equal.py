@@ -1,10 +1,16 @@
 """The plain mean of the losses."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from saliency.tasks import Task
+from saliency.weighting.base import TaskWeighting, WeightingOptions
 from saliency.weighting.fixed import FixedWeighting
 
 
 class EqualWeighting(FixedWeighting):
-    """Minimise `1/K sum_k L_k`, the baseline that every other strategy has to beat.
+    """Minimises `1/K sum_k L_k`, the baseline that every other strategy has to beat.
 
     Example:
         >>> import torch
@@ -19,3 +25,14 @@ class EqualWeighting(FixedWeighting):
 
     def __init__(self, task_count: int) -> None:
         super().__init__([1 / task_count] * task_count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualOptions(WeightingOptions):
+    """`weighting.name = "equal"`, without further options."""
+
+    name: Literal["equal"] = "equal"
+
+    def build(self, tasks: Sequence[Task]) -> TaskWeighting:
+        """Return the strategy for `tasks`."""
+        return EqualWeighting(len(tasks))

@@ -1,15 +1,18 @@
-"""Weights given by hand."""
+"""Constant weights from the recipe."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from saliency.weighting.base import TaskWeighting
+from saliency.tasks import Task
+from saliency.weighting.base import TaskWeighting, WeightingOptions, of_each_task
 
 
 class FixedWeighting(TaskWeighting):
-    """Minimise `sum_k w_k L_k` with constant weights.
+    """Minimises `sum_k w_k L_k` with constant weights.
 
     Example:
         >>> weighting = FixedWeighting([1.0, 10.0])
@@ -24,5 +27,21 @@ class FixedWeighting(TaskWeighting):
     def weigh(
         self, losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor]
     ) -> Tensor:
-        """Return the weights as they were given."""
+        """Return the given weights."""
         return self.current
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedOptions(WeightingOptions):
+    """`weighting.name = "fixed"`.
+
+    Attributes:
+        weights: Weight >= 0 of each task, by its name.
+    """
+
+    name: Literal["fixed"] = "fixed"
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def build(self, tasks: Sequence[Task]) -> TaskWeighting:
+        """Return the strategy for `tasks`."""
+        return FixedWeighting(of_each_task("weights", self.weights, tasks))

@@ -1,20 +1,25 @@
 """Weights from the size of the tasks' gradients."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
-from saliency.weighting.base import EPS, Shared, TaskWeighting
+from saliency.tasks import Task
+from saliency.weighting.base import EPS, Gradients, TaskWeighting, WeightingOptions
 
 
 class GradientWeighting(TaskWeighting):
-    """Let every task pull equally hard: `w_k = 1 / sg(|| grad L_k ||)`.
+    """Makes the gradients of all tasks equally large: `w_k = 1 / sg(|| grad L_k ||)`.
 
-    The norm is over all shared tensors together, sg = stop gradient. Neither a factor nor a
-    constant added to a loss changes anything. Weights grow as a task converges.
+    The norm is over all shared tensors together; sg is the stop-gradient operator. Neither a
+    factor on a loss nor a constant added to it changes the result. A task's weight grows as the
+    task converges.
 
-    Cost beside the usual backward pass: one of each head (`features`, `last_layer`; a tenth of a
-    step of the released network) or of everything (`parameters`; as much as a whole step).
+    Cost besides the usual backward pass: a backward pass of each head (`features`, `last_layer`; a
+    tenth of a step of the released network) or of the whole network (`parameters`; as much as a
+    whole step).
 
     Example:
         >>> import torch
@@ -26,7 +31,7 @@ class GradientWeighting(TaskWeighting):
         [0.1, 2.0]
     """
 
-    def __init__(self, task_count: int, needs: Shared) -> None:
+    def __init__(self, task_count: int, needs: Gradients) -> None:
         super().__init__(task_count)
         self.needs = needs
 
@@ -36,3 +41,19 @@ class GradientWeighting(TaskWeighting):
         """Return the inverse gradient norms."""
         norms = self.products(losses, present, shared).diagonal().sqrt()
         return 1 / norms.clamp(min=EPS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientOptions(WeightingOptions):
+    """`weighting.name = "gradient"`.
+
+    Attributes:
+        shared: Where gradients are measured.
+    """
+
+    name: Literal["gradient"] = "gradient"
+    shared: Gradients = "features"
+
+    def build(self, tasks: Sequence[Task]) -> TaskWeighting:
+        """Return the strategy for `tasks`."""
+        return GradientWeighting(len(tasks), self.shared)

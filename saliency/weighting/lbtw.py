@@ -1,20 +1,24 @@
-"""Weights from how far the losses fell within the epoch."""
+"""Weights from the fall of the losses within the epoch."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from saliency.weighting.base import EPS, TaskWeighting
+from saliency.errors import require
+from saliency.tasks import Task
+from saliency.weighting.base import EPS, TaskWeighting, WeightingOptions
 
 
 class LbtwWeighting(TaskWeighting):
-    """Give less to tasks whose loss fell far already (loss-balanced task weighting).
+    """Gives less weight to tasks whose loss has fallen far (loss-balanced task weighting).
 
     `w_k = (L_k / L_k(0))^alpha`, then rescaled to sum K
 
-    L_k(0) is the loss of the epoch's first batch that has labels of task k. The exponent alpha is
-    how strongly losses count: 0 is equal weights.
+    L_k(0) is the loss of the epoch's first batch that has labels of task k. The exponent alpha says
+    how strongly losses count: 0 gives equal weights.
 
     Example:
         >>> weighting = LbtwWeighting(2, alpha=0.5)
@@ -37,7 +41,7 @@ class LbtwWeighting(TaskWeighting):
         self.register_buffer("initial", torch.full((task_count,), float("nan")))
 
     def end_epoch(self, mean_losses: Sequence[float]) -> None:
-        """Forget where the epoch started."""
+        """Forget the first losses of the epoch."""
         self.initial = torch.full_like(self.initial, float("nan"))
 
     def weigh(
@@ -48,3 +52,22 @@ class LbtwWeighting(TaskWeighting):
         self.initial = torch.where(self.initial.isnan(), values, self.initial)
         weights = (values.clamp(min=EPS) / self.initial.clamp(min=EPS)) ** self.alpha
         return weights / weights.nanmean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LbtwOptions(WeightingOptions):
+    """`weighting.name = "lbtw"`.
+
+    Attributes:
+        alpha: How strongly losses count; 0 gives equal weights.
+    """
+
+    name: Literal["lbtw"] = "lbtw"
+    alpha: float = 0.5
+
+    def __post_init__(self) -> None:
+        require(self.alpha >= 0, "alpha", ">= 0", self.alpha)
+
+    def build(self, tasks: Sequence[Task]) -> TaskWeighting:
+        """Return the strategy for `tasks`."""
+        return LbtwWeighting(len(tasks), self.alpha)

@@ -1,29 +1,31 @@
 """Weights of the shortest convex combination of the tasks' gradients."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from saliency.weighting.base import EPS, Shared, TaskWeighting
+from saliency.tasks import Task
+from saliency.weighting.base import EPS, Gradients, TaskWeighting, WeightingOptions
 
 Normalization = Literal["none", "l2", "loss", "loss+"]
-"""What gradients are divided by: 1, their norm, the loss, or both."""
+"""Divisor of gradients: 1, their norm, the loss, or both."""
 
 MAX_STEPS = 1000
 TOLERANCE = 1e-6
 
 
 class MgdaWeighting(TaskWeighting):
-    """Step where no task gets worse (multiple gradient descent).
+    """Steps in a direction in which no task gets worse (multiple gradient descent).
 
     `w = argmin || sum_k w_k g_k ||^2`, `w_k >= 0`, `sum_k w_k = 1`, `g_k = grad L_k`
 
-    The shortest point of the gradients' convex hull is 0 exactly where no direction improves all
+    The shortest vector in the gradients' convex hull is 0 exactly where no direction improves all
     tasks (a Pareto-stationary point); elsewhere its negative improves all. Small gradients get
-    large weights. At the encoder's outputs (`features`) the solution bounds that at the parameters
-    from above, without a backward pass of the encoder (MGDA-UB).
+    large weights. The solution at the encoder's outputs (`features`) minimises an upper bound of
+    the norm at the parameters, without a backward pass of the encoder (MGDA-UB).
 
     Cost: as for `gradient`; the solver works on a K x K matrix.
 
@@ -39,16 +41,16 @@ class MgdaWeighting(TaskWeighting):
     Source:
         Sener, Koltun, "Multi-task learning as multi-objective optimization" (2018), algorithms 1
         and 2; Desideri, "Multiple-gradient descent algorithm" (2012). As in the authors' code, a
-        normalisation is for finding the weights, which then apply to the losses as they are; with
-        `l2` and two tasks they are always equal.
+        normalisation only serves to find the weights, which then apply to the unnormalised losses;
+        with `l2` and two tasks the weights are always equal.
 
     Note:
-        Where images carry one label each, the tasks' gradients at `features` lie in different rows
-        of the batch and are orthogonal by construction: `w_k ~ 1 / ||g_k||^2`, and conflict is
-        seen at `last_layer` or `parameters` alone. The n present tasks' weights sum to n/K.
+        If each image has one label, the tasks' gradients at `features` lie in different rows of
+        the batch and are orthogonal by construction: `w_k ~ 1 / ||g_k||^2`, and conflicts show
+        only at `last_layer` or `parameters`. The n present tasks' weights sum to n/K.
     """
 
-    def __init__(self, task_count: int, needs: Shared, normalization: Normalization) -> None:
+    def __init__(self, task_count: int, needs: Gradients, normalization: Normalization) -> None:
         super().__init__(task_count)
         self.needs = needs
         self.normalization = normalization
@@ -102,3 +104,21 @@ def shortest_combination(products: Tensor) -> Tensor:
         w[most] -= step
         w[least] += step
     return w
+
+
+@dataclass(frozen=True, kw_only=True)
+class MgdaOptions(WeightingOptions):
+    """`weighting.name = "mgda"`.
+
+    Attributes:
+        shared: Where gradients are measured.
+        normalization: Divisor of the gradients when the weights are computed.
+    """
+
+    name: Literal["mgda"] = "mgda"
+    shared: Gradients = "features"
+    normalization: Normalization = "none"
+
+    def build(self, tasks: Sequence[Task]) -> TaskWeighting:
+        """Return the strategy for `tasks`."""
+        return MgdaWeighting(len(tasks), self.shared, self.normalization)

@@ -1,21 +1,24 @@
-"""Weights from the losses of guessing the same for every image."""
+"""Weights from the losses of a constant prediction."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from saliency.errors import ConfigError
-from saliency.weighting.base import EPS, TaskWeighting
+from saliency.tasks import Task
+from saliency.weighting.base import EPS, TaskWeighting, WeightingOptions
 
 
 class PriorWeighting(TaskWeighting):
-    """Weigh by what knowing nothing costs: `w_k = 1 / L_k(prior)`.
+    """Weights from the losses of the best constant prediction: `w_k = 1 / L_k(prior)`.
 
     L_k(prior) is task k's loss at the best constant prediction: for a cross-entropy the entropy of
-    the label frequencies, for a squared error the variance of the labels. So weighted, each task
-    starts near 1 and its loss reads as the share that is left. Unlike L_k(0) it depends neither on
-    the random start nor on the first batches.
+    the label frequencies, for a squared error the variance of the labels. With these weights each
+    loss starts near 1 and is the share of the prior's loss that is left. Unlike L_k(0), it depends
+    neither on the random start nor on the first batches.
 
     Example:
         >>> weighting = PriorWeighting(2)
@@ -25,9 +28,9 @@ class PriorWeighting(TaskWeighting):
         ([0.5, 20.0], 1.0)
 
     Note:
-        For maps and score distributions the loop measures the trained losses themselves at the
-        mean density and the mean distribution of training images, which is close to the best
-        constant and needs no formula a loss.
+        For maps and score distributions training measures the losses at the mean density and the
+        mean distribution of training images. These are close to the best constants, and no formula
+        for each loss is needed.
     """
 
     constant_losses: Tensor
@@ -40,7 +43,7 @@ class PriorWeighting(TaskWeighting):
         """Measure the losses of constant predictions.
 
         Raises:
-            ConfigError: One is not > 0, as if all labels of a task were the same.
+            ConfigError: A loss is not > 0, as it is if all labels of a task are the same.
         """
         found = list(constant_losses())
         if not all(value > 0 for value in found):
@@ -56,3 +59,14 @@ class PriorWeighting(TaskWeighting):
         """Return the inverse losses of constant predictions; 1 before `start`."""
         weights = 1 / self.constant_losses.clamp(min=EPS)
         return weights.nan_to_num(nan=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorOptions(WeightingOptions):
+    """`weighting.name = "prior"`, without further options."""
+
+    name: Literal["prior"] = "prior"
+
+    def build(self, tasks: Sequence[Task]) -> TaskWeighting:
+        """Return the strategy for `tasks`."""
+        return PriorWeighting(len(tasks))

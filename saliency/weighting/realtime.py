@@ -1,18 +1,21 @@
-"""Weights from the losses of this very batch."""
+"""Weights from the losses of the current batch."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
-from saliency.weighting.base import EPS, TaskWeighting
+from saliency.tasks import Task
+from saliency.weighting.base import EPS, TaskWeighting, WeightingOptions
 
 
 class RealtimeWeighting(TaskWeighting):
-    """Weigh by the loss itself: `w_k = 1 / sg(L_k)`, sg = stop gradient.
+    """Weights from the current losses: `w_k = 1 / sg(L_k)`; sg is the stop-gradient operator.
 
     The gradient is that of `sum_k log L_k`, which is K times that of the log of the geometric
-    mean. Multiplying a loss by a constant changes nothing. The scalar returned is the number of
-    present tasks; what it says is in its gradient alone.
+    mean. Multiplying a loss by a constant changes nothing. The returned scalar is always the number
+    of present tasks; only its gradient is of use.
 
     Example:
         >>> import torch
@@ -32,3 +35,14 @@ class RealtimeWeighting(TaskWeighting):
     ) -> Tensor:
         """Return the inverse losses."""
         return 1 / self.values(losses, present).clamp(min=EPS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeOptions(WeightingOptions):
+    """`weighting.name = "realtime"`, without further options."""
+
+    name: Literal["realtime"] = "realtime"
+
+    def build(self, tasks: Sequence[Task]) -> TaskWeighting:
+        """Return the strategy for `tasks`."""
+        return RealtimeWeighting(len(tasks))

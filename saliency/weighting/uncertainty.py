@@ -1,27 +1,42 @@
-"""Homoscedastic uncertainty: a learned noise level a task."""
+"""Homoscedastic uncertainty: a learned noise level for each task."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from saliency.tasks import Likelihood
-from saliency.weighting.base import TaskWeighting
+from saliency.errors import require
+from saliency.tasks import Likelihood, Task
+from saliency.weighting.base import TaskWeighting, WeightingOptions
 
 MINIMUM, MAXIMUM = -10.0, 5.0
-"""Bounds of a log-variance; beyond them a weight is 0 or everything."""
+"""Bounds of a log-variance; beyond them a weight would be close to 0 or extremely large."""
 
 
 class UncertaintyWeighting(TaskWeighting):
-    """Learn `s_k = log sigma_k^2` of each task and minimise the joint negative log-likelihood.
+    """Learns `s_k = log sigma_k^2` of each task and minimises the joint negative log-likelihood.
 
     regression:      `exp(-s) L / 2 + s / 2`, smallest at s = log L
     classification:  `exp(-s) L + s / 2`,     smallest at s = log 2L
 
+    With `of_answers` the L above is `L_k + F_k`. The floor F_k is the scatter of people's single
+    answers around the label that was made of them (`Task.floors`). Homoscedastic uncertainty is the
+    noise that remains when all is learned. In a density of fixations or a distribution of votes
+    this is people's disagreement, which the losses have subtracted: KL is the cross-entropy of an
+    answer minus the answers' entropy, and the squared earth mover's distance is a vote's ranked
+    probability score minus its expectation under the votes. Without the floor, L goes to 0 as the
+    training photos are memorised, and the weight grows without bound; with it the weight stays
+    below `1 / (2 F_k)`. The floor is a constant, so the network's gradient is that of L_k, with
+    another weight. In terms of the temperature in `softmax(f / sigma^2)`: sigma can sharpen the
+    network's answers only as far as people agree.
+
     A task without labels contributes neither its loss nor its `s / 2`; otherwise the second term
-    alone would pull its `s` down and its weight up for as long as labels are missing. Each `s`
-    starts at its optimum for the first loss that its task shows, because a start at 0 takes long
-    to reach the optimum of a loss of .01 and starves that task meanwhile.
+    alone would lower its `s` and raise its weight for as long as labels are missing. The
+    optimiser's momentum does not move it either: `after_step` restores it. Each `s` starts at its
+    optimum for the first loss of its task. A start at 0 would take long to reach the optimum of a
+    loss of .01, and the task would hardly be trained meanwhile.
 
     Example:
         >>> weighting = UncertaintyWeighting(["classification", "regression"])
@@ -36,35 +51,88 @@ class UncertaintyWeighting(TaskWeighting):
 
     started: Tensor
 
-    def __init__(self, likelihoods: Sequence[Likelihood]) -> None:
-        super().__init__(len(likelihoods), remember=False)  # log_variances give the weights
+    def __init__(self, likelihoods: Sequence[Likelihood], *, of_answers: bool = False) -> None:
+        """Start without a log-variance.
+
+        Args:
+            likelihoods: The form of each of K tasks.
+            of_answers: Whether the noise includes the scatter of people's single answers.
+        """
+        super().__init__(len(likelihoods), remember=False)  # log_variances determine the weights
+        self.needs_floors = of_answers
+        self._floors = [0.0] * len(likelihoods)
         self.log_variances = nn.Parameter(torch.zeros(len(likelihoods)))
         # exp(-s) L / scale: 2 in the regression form, 1 in the classification form
         self.scales = [2.0 if likelihood == "regression" else 1.0 for likelihood in likelihoods]
         self.register_buffer("started", torch.zeros(len(likelihoods), dtype=torch.bool))
+        # Since the last step: which tasks were present, and the log-variances before it.
+        self._took_part: set[int] = set()
+        self._before = self.log_variances.detach().clone()
 
     def optimal_log_variance(self, task: int, loss: float) -> float:
-        """Return the s at which `task` with this loss has its smallest total."""
+        """Return the s that minimises the total of `task` at this loss."""
         value = torch.tensor(max(loss, 1e-12) * 2 / self.scales[task]).log()
         return float(value.clamp(MINIMUM, MAXIMUM))
+
+    def hear_floors(self, floors: Sequence[float]) -> None:
+        """Keep the floors of this batch: how much people disagree."""
+        self._floors = list(floors)
 
     def forward(
         self, losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor] = ()
     ) -> Tensor:
         """Return the negative log-likelihood of the tasks that are present."""
+        losses = [
+            loss + floor if here else loss
+            for loss, floor, here in zip(losses, self._floors, present, strict=True)
+        ]
         with torch.no_grad():
-            for task, (loss, here, _) in enumerate(zip(losses, present, self.scales, strict=True)):
-                if here and not self.started[task]:
+            for task, (loss, is_present) in enumerate(zip(losses, present, strict=True)):
+                if is_present and not self.started[task]:
                     self.log_variances[task] = self.optimal_log_variance(task, float(loss))
                     self.started[task] = True
             # An optimiser step may have left the bounds; a clamp in the graph would have no
             # gradient there and could not come back.
             self.log_variances.clamp_(MINIMUM, MAXIMUM)
+            self._before = self.log_variances.detach().clone()
+            self._took_part |= {task for task, is_present in enumerate(present) if is_present}
         total = losses[0].new_zeros(())
-        for task, (loss, here, scale) in enumerate(zip(losses, present, self.scales, strict=True)):
-            if here:
+        for task, (loss, is_present, scale) in enumerate(
+            zip(losses, present, self.scales, strict=True)
+        ):
+            if is_present:
                 s = self.log_variances[task]
                 total = total + torch.exp(-s) * loss / scale + s / 2
         scales = self.log_variances.new_tensor(self.scales)
         self.current = torch.exp(-self.log_variances.detach()) / scales
         return total
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Restore the log-variances of absent tasks, which the optimiser's momentum moved."""
+        absent = [k for k in range(len(self.log_variances)) if k not in self._took_part]
+        self.log_variances[absent] = self._before[absent]
+        self._took_part = set()
+
+
+@dataclass(frozen=True, kw_only=True)
+class UncertaintyOptions(WeightingOptions):
+    """`weighting.name = "uncertainty"`.
+
+    Attributes:
+        noise: The noise whose variance is learned: `residual`, the rest of a task's loss, which
+            falls as training photos are memorised; or `answers`, which adds the scatter of
+            people's single answers.
+    """
+
+    name: Literal["uncertainty"] = "uncertainty"
+    noise: Literal["residual", "answers"] = "residual"
+
+    def __post_init__(self) -> None:
+        require(self.noise in ("residual", "answers"), "noise", "residual or answers", self.noise)
+
+    def build(self, tasks: Sequence[Task]) -> TaskWeighting:
+        """Return the strategy for `tasks`."""
+        return UncertaintyWeighting(
+            [task.likelihood for task in tasks], of_answers=self.noise == "answers"
+        )

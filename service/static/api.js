@@ -2,20 +2,23 @@
  * The service's HTTP interface, one function a request.
  *
  * @typedef {{x: number, y: number}} Point
- * @typedef {Point & {share: number}} FocalPoint
- * @typedef {[number, number, number, number]} Box x, y, width, height in pixels of the photo
+ * @typedef {Point & {share: number, rank: number}} FocalPoint
+ * @typedef {Point & {width: number, height: number}} Box in pixels of the photo
  * @typedef {object} Saliency
  * @property {FocalPoint[]} focal_points by share
  * @property {number} entropy 0 all in one place .. 1 even
  * @property {number} concentration share in the most looked-at tenth of the area
  * @property {Point} center_of_mass
  * @typedef {object} Prediction
- * @property {[number, number]} image_size height, width
+ * @property {number} width of the photo
+ * @property {number} height
  * @property {number | null} score
  * @property {number | null} score_std
+ * @property {string | null} disagreement `score_std` in words
  * @property {number[] | null} score_distribution ten shares of the votes 1..10
  * @property {Saliency | null} saliency
- * @property {string | null} map base64 of a grey PNG
+ * @property {{has_content: boolean, flaws: string, sentence: string} | null} quality
+ * @property {string | null} map_png base64 of a grey PNG; null once the page has taken it out
  * @property {{name: string, version: string}} model
  * @property {string} device
  * @property {Record<string, number>} timings
@@ -41,11 +44,23 @@ export class ApiError extends Error {
   /**
    * @param {string} detail a sentence to show
    * @param {number} status 0 where no answer came
+   * @param {number} [retryAfterMs] how long the service asks to wait
    */
-  constructor(detail, status) {
+  constructor(detail, status, retryAfterMs = 0) {
     super(detail);
     this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
+}
+
+/** @param {Prediction} prediction @returns {[number, number]} height, width of the photo */
+export function sizeOf({ height, width }) {
+  return [height, width];
+}
+
+/** @param {Prediction} prediction @returns {boolean} whether there is anything to give a score */
+export function hasScore({ score, quality }) {
+  return score !== null && quality?.has_content !== false;
 }
 
 /** Keep the key until the tab closes; the browser forgets it then. @param {string} key */
@@ -56,10 +71,13 @@ export function rememberKey(key) {
 /**
  * @param {File} file
  * @param {AbortSignal} signal
- * @returns {Promise<Prediction>} with the map as an 8-bit PNG
+ * @returns {Promise<{prediction: Prediction, map: Blob | null}>} the map is an 8-bit PNG
  */
 export async function predict(file, signal) {
-  return (await post('v1/predict?map=8', { image: file }, signal)).json();
+  const prediction = await (await post('v1/predict?map=8', { image: file }, signal)).json();
+  const { map_png: base64 } = prediction;
+  const map = base64 && new Blob([fromBase64(base64)], { type: 'image/png' });
+  return { prediction: { ...prediction, map_png: null }, map };
 }
 
 /**
@@ -118,8 +136,15 @@ async function request(path, options) {
     if (error.name === 'AbortError') throw error;
     throw new ApiError('The server does not answer. Check that it runs, then try again.', 0);
   }
-  if (!response.ok) throw new ApiError(await readDetail(response), response.status);
+  if (!response.ok) {
+    const retryAfterS = Number(response.headers.get('Retry-After')) || 0;
+    throw new ApiError(await readDetail(response), response.status, retryAfterS * 1000);
+  }
   return response;
+}
+
+function fromBase64(text) {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
 
 /** A proxy in between may answer without a problem document. */

@@ -1,107 +1,51 @@
 /** Puts the page together: what the reader does -> requests -> what is shown. */
-import { measureRegions, readModel, renderPicture, suggestCrops } from './api.js';
+import { hasScore, predict, readModel, sizeOf } from './api.js';
 import { BoxEditor } from './boxes.js';
-import { drawDistribution } from './chart.js';
-import { COLOR_MAPS } from './colormaps.js';
-import { comparisonRows, differences } from './compare.js';
-import { showCrops } from './crops.js';
-import { fileSize, find, make, save } from './dom.js';
+import { chosenAspects, Cropping } from './cropping.js';
+import { fileSize, find, make } from './dom.js';
 import { acceptPhotos, choosePhotos } from './intake.js';
-import { paintLegend } from './map.js';
-import { attempt, showError } from './notices.js';
-import { cutOut } from './photo.js';
+import { Keeping } from './keeping.js';
+import { Measuring } from './measuring.js';
+import { attempt, hideError, showError } from './notices.js';
+import { makeThumbnail } from './photo.js';
+import { Photos } from './photos.js';
+import { Queue } from './queue.js';
 import { showResult } from './result.js';
+import { saveCrops, saveJson, saveMap, saveOverlays, savePicture, saveTable } from './saving.js';
 import { Slot } from './slot.js';
+import { makeStars } from './stars.js';
+import { Strip } from './strip.js';
 import { makeTabs } from './tabs.js';
+import { Versions } from './versions.js';
+import { makeViews } from './views.js';
 
-const DEBOUNCE_MS = 250;
+/** @typedef {import('./photos.js').Item} Item */
 
-/** What each view is, how strong it begins, and whether it has the colours of a map. */
-const VIEWS = {
-  overlay: { strength: 90, coloured: true, hint: 'The photo glows where people look.' },
-  heat: { strength: 100, coloured: true, hint: 'How attention is spread over the photo.' },
-  fog: { strength: 100, coloured: false, hint: 'Only what is looked at in the first seconds is clear.' },
-  focal: {
-    strength: 70,
-    coloured: false,
-    hint: 'Circles sized by share of attention, not in viewing order.',
-  },
-};
+const KEEP_AFTER_MS = 300;
+const MOST_PHOTOS = 1000; // each is a card in the strip, and a file in the browser's storage
 
 const first = new Slot(find('#frame-a'));
 const second = new Slot(find('#frame-b'));
-const look = { view: 'overlay', colors: COLOR_MAPS[0], strength: 1 };
-const strengths = Object.fromEntries(
-  Object.entries(VIEWS).map(([view, { strength }]) => [view, strength]),
-);
+const cropping = new Cropping(first);
+const views = makeViews(repaint, repaintSoon);
+const keeping = new Keeping();
+const photos = new Photos((item, isNew) => {
+  keeping.keep(item, isNew);
+  showStripSoon();
+});
+const queue = new Queue(photos, analyse);
+let chosen = null; // the item on the stage, or on its way there
 let panel = 'result';
 let maxBytes = Infinity;
-let measuring = new AbortController();
-let cropping = new AbortController();
-let regions = null; // as the service answered, of the photo on the stage
-let crops = null;
+let quantiles = null; // scores of everyday photos, where the service knows them
 
-// Photos
+// Photos come in
 
-/** Load `file` into the slot that it is meant for. */
-function take(file, target) {
-  const isSecond = panel === 'compare' && first.photo && !first.frame.contains(target);
-  return isSecond ? takeSecond(file) : takeFirst(file);
-}
-
-function takeFirst(file) {
-  return attempt(lookingAt(file), async () => {
-    checkSize(file);
-    const startedEmpty = !first.photo;
-    wait(true);
-    try {
-      if (!(await first.load(file, () => openWorkspace(true)))) return '';
-    } catch (error) {
-      openWorkspace(!startedEmpty);
-      wait(false);
-      repaint();
-      throw error;
-    }
-    openWorkspace(true);
-    wait(false);
-    forgetFindings();
-    showResult(first.photo);
-    showComparison();
-    repaint();
-    if (panel === 'crops') findCrops();
-    if (startedEmpty) find('#photo-name').focus({ preventScroll: true });
-    return summarise(first.photo);
-  });
-}
-
-function takeSecond(file) {
-  return attempt(lookingAt(file), async () => {
-    checkSize(file);
-    const hadPhoto = second.photo !== null;
-    try {
-      if (!(await second.load(file, () => openSecond(true)))) return '';
-    } catch (error) {
-      openSecond(hadPhoto);
-      repaint();
-      throw error;
-    }
-    openSecond(true);
-    showComparison();
-    repaint();
-    return summarise(second.photo);
-  });
-}
-
-function lookingAt(file) {
-  return `Looking at ${file.name} (${fileSize(file.size)})…`;
-}
-
-/** What is found of one photo must not be used while another one is on the stage. */
-function wait(waiting) {
-  find('#workspace').classList.toggle('waiting', waiting);
-  find('.panel').inert = waiting;
-  find('#box-layer').inert = waiting;
-  find('#save').inert = waiting;
+async function analyse(file, signal) {
+  checkSize(file);
+  // The request goes out first, so that it travels while the photo is decoded.
+  const [found, thumbnail] = await Promise.all([predict(file, signal), makeThumbnail(file)]);
+  return { ...found, thumbnail };
 }
 
 /** A file over the limit is better refused here: a server that stops reading looks broken. */
@@ -113,10 +57,156 @@ function checkSize(file) {
   }
 }
 
+/** Take files in where they are meant to go: one beside a photo to compare it with is its second. */
+function take(files, target) {
+  const isSecond =
+    panel === 'compare' && first.photo && files.length === 1 && !first.frame.contains(target);
+  return isSecond ? takeSecond(files) : takeFirst(files);
+}
+
+function takeFirst(files) {
+  const startedEmpty = !first.photo;
+  return bringIn(files, choose, () => {
+    if (startedEmpty) find('#photo-name').focus({ preventScroll: true });
+  });
+}
+
+function takeSecond(files) {
+  return bringIn(files, chooseSecond);
+}
+
+/**
+ * @param {File[]} files
+ * @param {(item: Item) => Promise<boolean>} show
+ * @param {() => void} [onShown] when one of them is on the stage
+ */
+function bringIn(files, show, onShown = () => {}) {
+  const room = MOST_PHOTOS - photos.items.length;
+  if (files.length > room) {
+    showError(
+      `The page holds at most ${MOST_PHOTOS} photos and has room for ${room} more. Found ` +
+        `${files.length}. The command \`saliency predict\` takes any number.`,
+    );
+    return undefined;
+  }
+  const items = files.map((file) => photos.add(file));
+  return attempt(lookingAt(files), async () => {
+    const all = queue.run();
+    all.catch(() => {}); // it is awaited below, unless these photos are ready before
+    const shown = showFirst(items, show, onShown);
+    await Promise.race([Promise.all(items.map(({ settled }) => settled)), all]);
+    await shown;
+    const failed = items.filter(({ state }) => state === 'failed');
+    const ready = items.filter(({ state }) => state === 'done');
+    if (files.length === 1 && failed.length) {
+      remove(items[0]); // its reason is told, and there is nothing more to say of it
+      throw new Error(failed[0].reason);
+    }
+    if (failed.length) showError(sayFailed(failed));
+    if (files.length === 1) return items[0].prediction ? summarise(items[0]) : '';
+    return `${ready.length} of ${files.length} photos are ready.`;
+  });
+}
+
+/** Show the first of `items` that can be. */
+async function showFirst(items, show, onShown) {
+  for (const item of items) {
+    try {
+      if (await show(item)) onShown();
+      return;
+    } catch {
+      // It failed, which is told with the others.
+    }
+  }
+}
+
+function lookingAt(files) {
+  if (files.length > 1) return `Looking at ${files.length} photos…`;
+  return `Looking at ${files[0].name} (${fileSize(files[0].size)})…`;
+}
+
+function tell({ message }) {
+  showError(message);
+}
+
+function sayFailed(items) {
+  const [{ file, reason }] = items;
+  const failure = `${file.name}: ${reason}`;
+  return items.length === 1 ? failure : `${items.length} photos failed, such as ${failure}`;
+}
+
+function summarise({ file, prediction }) {
+  const { score, disagreement } = prediction;
+  const said = hasScore(prediction) ? ` Score ${score.toFixed(1)} of 10; ${disagreement}.` : '';
+  return `${file.name} is ready.${said}`;
+}
+
+// Which photo is shown
+
+/** Put `item` on the stage. @returns {Promise<boolean>} false if another one overtook it */
+async function choose(item) {
+  const before = first.photo?.item ?? null;
+  chosen = item;
+  queue.preferred = item;
+  keeping.shown = item.id;
+  showStrip();
+  strip.reveal(item);
+  wait(true);
+  try {
+    if (!(await first.load(item, () => openWorkspace(true)))) return false;
+  } catch (error) {
+    const isThere = photos.items.includes(before); // it may have been removed meanwhile
+    if (!isThere) first.clear();
+    chosen = isThere ? before : null;
+    openWorkspace(isThere);
+    wait(false);
+    repaint();
+    showStrip();
+    throw error;
+  }
+  openWorkspace(true);
+  wait(false);
+  if (second.photo?.item === item && photos.items.includes(before)) {
+    chooseSecond(before).catch(() => {}); // they change places
+  }
+  cropping.forget();
+  loadBoxes(versions.first);
+  showResult(first.photo, quantiles);
+  showStars(item.stars);
+  showComparison();
+  repaint();
+  if (panel === 'crops') cropping.find();
+  return true;
+}
+
+async function chooseSecond(item) {
+  const before = second.photo !== null;
+  try {
+    if (!(await second.load(item, () => openSecond(true)))) return false;
+  } catch (error) {
+    openSecond(before);
+    repaint();
+    throw error;
+  }
+  openSecond(true);
+  loadBoxes(versions.second);
+  showComparison();
+  repaint();
+  return true;
+}
+
+/** What is found of one photo must not be used while another one is on the stage. */
+function wait(waiting) {
+  find('#workspace').classList.toggle('waiting', waiting);
+  find('.panel').inert = waiting;
+  find('#box-layer').inert = waiting;
+  find('#save').inert = waiting;
+}
+
 function openWorkspace(open) {
   find('#welcome').hidden = open;
   find('#workspace').hidden = !open;
-  find('#new-photo').hidden = !open;
+  find('#add').hidden = !open;
 }
 
 function openSecond(open) {
@@ -125,23 +215,106 @@ function openSecond(open) {
   find('#second-zone').hidden = open;
 }
 
-function summarise({ file, prediction: { score, score_std: spread } }) {
-  const said = score === null ? '' : ` Score ${score.toFixed(1)} of 10, ± ${spread.toFixed(1)}.`;
-  return `${file.name} is ready.${said}`;
+// Strip
+
+const strip = new Strip({
+  list: find('#cards'),
+  onChoose: (item) => {
+    if (item.state === 'failed') showError(sayFailed([item]));
+    else choose(item).catch(tell);
+  },
+  onRemove: remove,
+});
+
+const showStars = makeStars(find('#stars'), (stars) => {
+  if (!first.photo || first.photo.item !== chosen) return;
+  photos.update(chosen, { stars });
+  showStars(stars);
+});
+
+let stripRequest = 0;
+
+function showStripSoon() {
+  cancelAnimationFrame(stripRequest);
+  stripRequest = requestAnimationFrame(showStrip);
+}
+
+function showStrip() {
+  const { items, sorted } = photos;
+  const [done, failed] = [photos.that('done').length, photos.that('failed').length];
+  find('#strip').hidden = items.length < 2;
+  strip.show(sorted, chosen);
+  const left = items.length - done - failed;
+  const counts = [`${items.length} photos`, left && `${left} to go`, failed && `${failed} failed`];
+  find('#strip-count').textContent = counts.filter(Boolean).join(', ');
+  find('#retry').hidden = failed === 0;
+  find('#keeping').hidden = items.length === 0;
+  listSeconds();
+}
+
+/** Take `item` off the page; what stood beside it is shown, and has the focus if it had. */
+function remove(item) {
+  const next = photos.neighbourOf(item);
+  const hadFocus = find('#cards').contains(document.activeElement);
+  queue.drop(item);
+  photos.remove(item);
+  keeping.forget(item);
+  if (second.photo?.item === item) dropSecond();
+  if (chosen === item) {
+    if (next && next.state !== 'failed') choose(next).catch(() => {});
+    else clearStage();
+  }
+  showStrip();
+  if (hadFocus && next) strip.focus(next);
+}
+
+function clearStage() {
+  first.clear();
+  cropping.forget();
+  wait(false);
+  chosen = null;
+  const next = photos.that('done')[0];
+  if (next) choose(next).catch(() => {});
+  else openWorkspace(false);
+}
+
+function dropSecond() {
+  second.clear();
+  openSecond(false);
+  showComparison();
+}
+
+function clearAll() {
+  photos.items.forEach((item) => queue.drop(item));
+  photos.clear();
+  keeping.clear();
+  dropSecond();
+  clearStage();
+  hideError();
+  showStrip();
+  find('#first-photo').focus();
+}
+
+function retry() {
+  const failed = photos.that('failed');
+  failed.forEach((item) => photos.renew(item));
+  return analyseWaiting(failed.map(({ file }) => file));
+}
+
+function analyseWaiting(files) {
+  return attempt(lookingAt(files), async () => {
+    await queue.run();
+    const failed = photos.that('failed');
+    if (failed.length) showError(sayFailed(failed));
+  });
 }
 
 // View
 
 function repaint() {
-  const { coloured, hint } = VIEWS[look.view];
-  look.strength = strengths[look.view] / 100;
-  first.show(look);
-  if (panel === 'compare') second.show(look);
-  find('#colors-field').hidden = !coloured;
-  find('#legend').hidden = !coloured;
-  find('#view-hint').textContent = hint;
-  find('#strength').value = strengths[look.view];
-  paintLegend(find('#legend canvas'), look.colors);
+  first.show(views.look);
+  if (panel === 'compare') second.show(views.look);
+  views.show(first.photo?.scene.light ?? false);
 }
 
 let repaintRequest = 0;
@@ -154,132 +327,110 @@ function repaintSoon() {
 
 // Boxes
 
-const editor = new BoxEditor({
-  layer: find('#box-layer'),
-  rows: find('#box-rows'),
-  // A finger scrolls the page unless the reader has come for boxes.
-  mayDraw: ({ pointerType }) =>
-    panel === 'boxes' || (panel === 'result' && pointerType === 'mouse'),
-  onDrawn: () => showPanel('boxes'),
-  onChange: measureSoon,
-});
-
-let measureTimer = 0;
-
-function measureSoon() {
-  find('#box-list').hidden = editor.items.length === 0;
-  measuring.abort();
-  clearTimeout(measureTimer);
-  regions = null;
-  if (editor.items.length) measureTimer = setTimeout(measure, DEBOUNCE_MS);
-}
-
-function measure() {
-  measuring = new AbortController();
-  return attempt('Measuring boxes…', async () => {
-    regions = await measureRegions(first.photo.file, editor.boxes, measuring.signal);
-    editor.show(regions);
-    return 'Boxes are measured.';
+function makeVersion(slot, layer, rows) {
+  const version = { slot };
+  version.measuring = new Measuring(
+    () => ({ file: slot.photo?.file, boxes: slot.photo ? version.editor.boxes : [] }),
+    (regions) => {
+      version.editor.show(regions);
+      versions.showBoxes();
+    },
+  );
+  version.editor = new BoxEditor({
+    layer,
+    rows,
+    // A finger scrolls the page unless the reader has come for boxes.
+    mayDraw: ({ pointerType }) =>
+      panel === 'boxes' || (panel !== 'crops' && pointerType === 'mouse'),
+    onDrawn: () => panel === 'result' && showPanel('boxes'),
+    onAdd: () => panel === 'compare' && versions.pairBoxes(version),
+    onRemove: (index) => versions.unpair(version, index),
+    onChange: () => {
+      version.measuring.soon();
+      versions.showBoxes();
+      if (slot === first) find('#box-list').hidden = version.editor.items.length === 0;
+      keepBoxes(version);
+    },
   });
+  return version;
 }
 
-// Crops
-
-function findCrops() {
-  return attempt('Looking for crops…', async () => {
-    const chosen = document.querySelectorAll('#crop-form [name=aspect]:checked');
-    const aspects = [...chosen].map(({ value }) => value);
-    if (!aspects.length) throw new Error('Choose at least one shape.');
-    cropping.abort();
-    cropping = new AbortController();
-    const { file } = first.photo;
-    crops = await suggestCrops(file, aspects, find('#crop-count').value, cropping.signal);
-    drawCrops();
-    return `${crops.length} crops are found.`;
-  });
+/** What is dragged changes often; it is written down once it stands still. */
+function keepBoxes({ slot, editor }) {
+  if (!slot.photo) return;
+  const { item } = slot.photo;
+  item.boxes = editor.boxes;
+  clearTimeout(item.keeping);
+  item.keeping = setTimeout(() => photos.update(item, {}), KEEP_AFTER_MS);
 }
 
-function drawCrops() {
-  const { file, scene, prediction } = first.photo;
-  showCrops(find('#crop-layer'), find('#crop-list'), {
-    crops: crops ?? [],
-    imageSize: prediction.image_size,
-    score: prediction.score,
-    picture: pictureOf(scene),
-    onSave: scene.shown ? (crop) => saveCrop(file, prediction, crop) : null,
-  });
-  find('#crop-note').hidden = scene.shown;
-  find('#crop-note').textContent =
-    'This browser cannot show the format, so it cannot cut the photo either. The boxes are in the JSON.';
-}
-
-function pictureOf({ photo, width, height }) {
-  const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext('2d').putImageData(new ImageData(photo, width, height), 0, 0);
-  return canvas;
-}
-
-function saveCrop(file, prediction, crop) {
-  return attempt('Cutting the crop…', async () => {
-    const blob = await cutOut(file, prediction.image_size, crop.box);
-    const ending = blob.type === 'image/jpeg' ? 'jpg' : 'png';
-    save(blob, `${stem(file)}.crop-${crop.aspect.replace(':', 'x')}-${crop.rank}.${ending}`);
-    return 'The crop is saved.';
-  });
-}
-
-/** Boxes and crops belong to the photo before. */
-function forgetFindings() {
-  cropping.abort();
-  crops = null;
-  find('#crop-layer').replaceChildren();
-  find('#crop-list').replaceChildren();
-  const [height, width] = first.photo.prediction.image_size;
-  editor.reset([height, width]);
+function loadBoxes({ slot, editor }) {
+  const { item, prediction } = slot.photo;
+  const [height, width] = sizeOf(prediction);
+  editor.load([height, width], item.boxes);
+  if (slot !== first) return;
   const form = find('#box-form');
   for (const name of ['x', 'width']) form.elements[name].max = width;
   for (const name of ['y', 'height']) form.elements[name].max = height;
 }
 
+const versions = new Versions(
+  makeVersion(first, find('#box-layer'), find('#box-rows')),
+  makeVersion(second, find('#box-layer-b'), make('tbody')),
+  views.look,
+);
+
 // Comparison
 
 function showComparison() {
-  const both = first.photo !== null && second.photo !== null;
-  find('#comparison').hidden = !both;
-  find('#compare-invitation').hidden = both;
-  if (!both) return;
-  const [a, b] = [first.photo.prediction, second.photo.prediction];
-  find('#differences').replaceChildren(...differences(a, b).map((text) => make('li', {}, text)));
-  find('#comparison-rows').replaceChildren(...comparisonRows(a, b));
-  const scored = a.score !== null && b.score !== null;
-  const series = [{ ...a, name: 'A' }, { ...b, name: 'B' }];
-  find('#two-distributions').replaceChildren(...(scored ? [drawDistribution(series)] : []));
+  if (panel !== 'compare') return; // it takes a moment, so it waits until somebody looks
+  versions.show();
+  versions.pairBoxes();
+  listSeconds();
+}
+
+/** The other photos of the strip, to choose the second version from. */
+function listSeconds() {
+  if (panel !== 'compare') return;
+  const others = photos.sorted.filter((item) => item !== chosen && item.state !== 'failed');
+  find('#second-field').hidden = others.length === 0;
+  const shown = second.photo?.item.id ?? '';
+  const choices = others.map(({ id, file }) =>
+    make('option', { value: id, selected: id === shown }, file.name),
+  );
+  const none = make('option', { value: '', selected: shown === '' }, '–');
+  find('#second-choice').replaceChildren(...(shown ? [] : [none]), ...choices);
+}
+
+/** With other photos there, the next one is the likely second version. */
+function suggestSecond() {
+  if (second.photo || !first.photo || second.frame.hasAttribute('aria-busy')) return;
+  const { item } = first.photo;
+  const next = photos.neighbourOf(item);
+  if (next && next.state !== 'failed') chooseSecond(next).catch(tell);
 }
 
 // Saving
 
-function stem({ name }) {
-  return name.replace(/\.[^.]*$/, '');
+function doneOnes() {
+  return photos.sorted.filter(({ state }) => state === 'done');
 }
 
-function savePicture() {
-  first.canvas.toBlob((blob) => save(blob, `${stem(first.photo.file)}.${look.view}.png`));
-}
-
-function saveMap() {
-  return attempt('Rendering the map…', async () => {
-    const { file } = first.photo;
-    save(await renderPicture(file, 'map&bits=16'), `${stem(file)}.map.png`);
-    return 'The map is saved.';
+function saveAllOverlays() {
+  const done = doneOnes();
+  return attempt(`Drawing ${done.length} overlays…`, async () => {
+    await saveOverlays(done, views.look.colors);
+    return 'The overlays are saved.';
   });
 }
 
-/** What the service said, without the map, which has a file of its own. */
-function saveJson() {
-  const { file, prediction } = first.photo;
-  const answer = { name: file.name, prediction: { ...prediction, map: null }, regions, crops };
-  const text = JSON.stringify(answer, null, 2);
-  save(new Blob([text], { type: 'application/json' }), `${stem(file)}.json`);
+function saveAllCrops() {
+  const done = doneOnes();
+  return attempt(`Cutting ${done.length} photos…`, async () => {
+    const leftOut = await saveCrops(done, chosenAspects());
+    if (leftOut) showError(`Photos left out, as this browser cannot cut their format: ${leftOut}.`);
+    return 'The crops are saved.';
+  });
 }
 
 // Wiring
@@ -288,58 +439,108 @@ const showPanel = makeTabs(find('[role=tablist]'), (id) => {
   panel = id;
   find('#workspace').dataset.panel = id;
   find('#frame-b').hidden = id !== 'compare';
-  if (id === 'crops' && first.photo && !crops) findCrops();
+  if (id === 'crops' && first.photo && !cropping.crops) cropping.find();
+  if (id === 'compare') suggestSecond();
+  showComparison();
   repaint(); // the frames have another size now
 });
 
-for (const name of COLOR_MAPS) {
-  find('#colors').append(make('option', { value: name }, name[0].toUpperCase() + name.slice(1)));
-}
-find('#colors').addEventListener('change', (event) => {
-  look.colors = event.target.value;
-  repaint();
-});
-find('#views').addEventListener('change', (event) => {
-  look.view = event.target.value;
-  repaint();
-});
-find('#strength').addEventListener('input', (event) => {
-  strengths[look.view] = Number(event.target.value);
-  repaintSoon();
-});
 window.addEventListener('resize', repaintSoon);
 
 find('#box-form').addEventListener('submit', (event) => {
   event.preventDefault();
   const { x, y, width, height } = event.target.elements;
-  editor.add([x, y, width, height].map(({ valueAsNumber }) => valueAsNumber));
+  versions.first.editor.add({
+    x: x.valueAsNumber,
+    y: y.valueAsNumber,
+    width: width.valueAsNumber,
+    height: height.valueAsNumber,
+  });
 });
-find('#clear-boxes').addEventListener('click', () => editor.reset(editor.imageSize));
+find('#clear-boxes').addEventListener('click', () => {
+  const { editor } = versions.first;
+  editor.load(editor.imageSize, []);
+});
 find('#crop-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  findCrops();
+  cropping.find();
 });
-find('#save-overlay').addEventListener('click', savePicture);
-find('#save-map').addEventListener('click', saveMap);
-find('#save-json').addEventListener('click', saveJson);
+find('#save-overlay').addEventListener('click', () => savePicture(first, views.look.view));
+find('#save-map').addEventListener('click', () =>
+  attempt('Rendering the map…', async () => {
+    await saveMap(first);
+    return 'The map is saved.';
+  }),
+);
+find('#save-json').addEventListener('click', () =>
+  saveJson(first, versions.first.measuring.regions, cropping.crops),
+);
+find('#save-comparison').addEventListener('click', () =>
+  attempt('Drawing the comparison…', async () => {
+    await versions.save();
+    return 'The comparison is saved.';
+  }),
+);
+find('#save-csv').addEventListener('click', () => saveTable(photos.sorted, quantiles));
+find('#save-overlays').addEventListener('click', saveAllOverlays);
+find('#save-crops').addEventListener('click', saveAllCrops);
 
-choosePhotos(find('#first-photo'), find('#file-a'), takeFirst);
-choosePhotos(find('#second-photo'), find('#file-b'), takeSecond);
+find('#sort').addEventListener('change', (event) => {
+  photos.sortedBy = event.target.value;
+  showStrip();
+  if (chosen) strip.reveal(chosen);
+});
+find('#retry').addEventListener('click', retry);
+find('#remove').addEventListener('click', () => chosen && remove(chosen));
+find('#clear').addEventListener('click', () => {
+  if (window.confirm('Remove all photos, with their stars and boxes, from this browser?')) clearAll();
+});
+document.addEventListener('keydown', (event) => {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  // Where nothing has the focus, nothing else wants the arrow keys.
+  if (!step || event.target !== document.body || !chosen) return;
+  const next = photos.beside(chosen, step);
+  if (next) strip.onChoose(next);
+});
+find('#second-choice').addEventListener('change', (event) => {
+  const item = photos.items.find(({ id }) => id === event.target.value);
+  if (item) chooseSecond(item).catch(tell);
+});
+
+photos.restore(await keeping.open());
+showPanel('result');
+showStrip();
+const { items } = photos;
+const last =
+  items.find(({ id }) => id === keeping.shown) ?? items.find(({ state }) => state !== 'failed');
+if (last) choose(last).catch(() => {});
+
+choosePhotos(find('#first-photo'), find('#file-a'), takeFirst, showError);
+choosePhotos(find('#first-folder'), find('#folder'), takeFirst, showError);
+choosePhotos(find('#second-photo'), find('#file-b'), takeSecond, showError);
 find('#new-photo').addEventListener('click', () => find('#file-a').click());
+find('#new-folder').addEventListener('click', () => find('#folder').click());
 find('#other-second').addEventListener('click', () => find('#file-b').click());
 acceptPhotos({
   zones: [find('#drop-zone'), find('#second-zone'), find('#frame-a')],
-  onPhoto: take,
+  onPhotos: take,
   onNothing: showError,
 });
 
-showPanel('result');
 attempt('Asking the server…', async () => {
-  const { name, version, license, device, limits, metrics } = await readModel();
+  const { name, version, license, device, limits, metrics, score_quantiles } = await readModel();
   maxBytes = limits.max_bytes;
+  quantiles = score_quantiles;
   find('#model').textContent = `${name} ${version}, ${license}, on ${device}`;
   const agreement = metrics.oasis?.SRCC;
-  if (agreement === undefined) return; // other weights, measured on something else
-  find('#agreement').textContent =
-    `On unseen photos its ranking agrees with theirs by ${agreement.toFixed(2)} of 1.`;
+  if (agreement !== undefined) {
+    find('#agreement').textContent =
+      `On unseen photos its ranking agrees with theirs by ${agreement.toFixed(2)} of 1.`;
+  } // or else: other weights, measured on something else
+  if (first.photo) showResult(first.photo, quantiles);
+  const outdated = photos.that('done').filter((item) => item.prediction.model.version !== version);
+  outdated.forEach((item) => photos.renew(item));
+  if (outdated.includes(chosen)) choose(chosen).catch(() => {});
+  const waiting = photos.that('waiting');
+  if (waiting.length) analyseWaiting(waiting.map(({ file }) => file));
 });

@@ -18,13 +18,17 @@ export class BoxEditor {
    * @param {HTMLElement} parts.rows body of the table of boxes
    * @param {() => boolean} parts.mayDraw asked when a drag begins
    * @param {() => void} parts.onDrawn when a drag has become a box
+   * @param {() => void} parts.onAdd when a box has been drawn to its end
+   * @param {(index: number) => void} parts.onRemove when a box has gone
    * @param {() => void} parts.onChange after any change
    */
-  constructor({ layer, rows, mayDraw, onDrawn, onChange }) {
+  constructor({ layer, rows, mayDraw, onDrawn, onAdd, onRemove, onChange }) {
     this.layer = layer;
     this.rows = rows;
     this.mayDraw = mayDraw;
     this.onDrawn = onDrawn;
+    this.onAdd = onAdd;
+    this.onRemove = onRemove;
     this.onChange = onChange;
     this.imageSize = [1, 1];
     /** @type {Item[]} */
@@ -32,23 +36,29 @@ export class BoxEditor {
     layer.addEventListener('pointerdown', (event) => this.#startDrawing(event));
   }
 
-  /** Begin anew. @param {[number, number]} imageSize height, width */
-  reset(imageSize) {
+  /**
+   * Show the boxes of another photo.
+   *
+   * @param {[number, number]} imageSize height, width
+   * @param {import('./api.js').Box[]} boxes
+   */
+  load(imageSize, boxes) {
     this.imageSize = imageSize;
     this.items.splice(0).forEach(dispose);
+    boxes.forEach((box) => this.add(box));
     this.onChange();
   }
 
   /** @returns {import('./api.js').Box[]} */
   get boxes() {
-    return this.items.map(({ x, y, width, height }) => [x, y, width, height]);
+    return this.items.map(({ x, y, width, height }) => ({ x, y, width, height }));
   }
 
   /**
    * @param {import('./api.js').Box} box cut to the photo
    * @returns {Item}
    */
-  add([x, y, width, height]) {
+  add(box) {
     const handle = make('span', { class: 'handle' });
     const element = make(
       'div',
@@ -74,18 +84,22 @@ export class BoxEditor {
     this.items.push(item);
     this.layer.append(element);
     this.rows.append(row);
-    this.#place(item, { x, y, width, height });
+    this.#place(item, box);
     return item;
   }
 
   /** @param {Item} item */
   remove(item) {
     const index = this.items.indexOf(item);
-    const hadFocus = item.element.contains(document.activeElement);
+    const parts = [item.element, item.row];
+    const part = parts.findIndex((element) => element.contains(document.activeElement));
     this.items.splice(index, 1);
     dispose(item);
+    this.#number();
     // Focus would fall back on the page's start, far from where it was.
-    if (hadFocus) (this.items[index] ?? this.items.at(-1))?.element.focus();
+    const next = this.items[index] ?? this.items.at(-1);
+    if (next && part >= 0) [next.element, find('button', next.row)][part].focus();
+    this.onRemove(index);
     this.onChange();
   }
 
@@ -113,13 +127,17 @@ export class BoxEditor {
 
   #changed() {
     this.rows.setAttribute('aria-busy', 'true'); // its figures are of the boxes before
+    this.#number();
+    this.onChange();
+  }
+
+  #number() {
     this.items.forEach(({ element, row }, index) => {
       find('.tag', element).textContent = String(index + 1);
       element.setAttribute('aria-label', `Box ${index + 1}`);
       find('th', row).textContent = String(index + 1);
       find('button', row).setAttribute('aria-label', `Remove box ${index + 1}`);
     });
-    this.onChange();
   }
 
   /** Move `item` to `wanted`, kept inside the photo. */
@@ -130,7 +148,7 @@ export class BoxEditor {
     item.height = clamp(Math.round(height), 1, photoHeight);
     item.x = clamp(Math.round(x), 0, photoWidth - item.width);
     item.y = clamp(Math.round(y), 0, photoHeight - item.height);
-    placeOnPhoto(item.element, [item.x, item.y, item.width, item.height], this.imageSize);
+    placeOnPhoto(item.element, item, this.imageSize);
     this.#changed();
   }
 
@@ -161,7 +179,7 @@ export class BoxEditor {
     event.preventDefault();
     const start = this.#locate(event);
     let item = null;
-    this.#follow(event, this.layer, (move) => {
+    const draw = (move) => {
       const far = Math.hypot(move.clientX - event.clientX, move.clientY - event.clientY);
       if (!item && far < SMALLEST_DRAG) return;
       const end = this.#locate(move);
@@ -174,11 +192,12 @@ export class BoxEditor {
       if (item) {
         this.#place(item, box);
       } else {
-        item = this.add([box.x, box.y, box.width, box.height]);
+        item = this.add(box);
         this.onDrawn();
         item.element.focus({ preventScroll: true }); // so that keys go on where the mouse stops
       }
-    });
+    };
+    this.#follow(event, this.layer, draw, () => item && this.onAdd());
   }
 
   /** Change `item` by what the pointer travels, in the properties named by `directions`. */
@@ -198,13 +217,20 @@ export class BoxEditor {
     });
   }
 
-  /** Call `onMove` until the pointer is released. */
-  #follow(event, target, onMove) {
+  /** Call `onMove` until the pointer is released, then `onEnd`. */
+  #follow(event, target, onMove, onEnd = () => {}) {
     const done = new AbortController();
     target.setPointerCapture(event.pointerId);
     target.addEventListener('pointermove', onMove, { signal: done.signal });
     for (const end of ['pointerup', 'pointercancel']) {
-      target.addEventListener(end, () => done.abort(), { signal: done.signal });
+      target.addEventListener(
+        end,
+        () => {
+          done.abort();
+          onEnd();
+        },
+        { signal: done.signal },
+      );
     }
   }
 
@@ -228,7 +254,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
  * @param {import('./api.js').Box} box
  * @param {[number, number]} imageSize height, width
  */
-export function placeOnPhoto(element, [x, y, width, height], [photoHeight, photoWidth]) {
+export function placeOnPhoto(element, { x, y, width, height }, [photoHeight, photoWidth]) {
   element.style.left = percent(x / photoWidth, 3);
   element.style.top = percent(y / photoHeight, 3);
   element.style.width = percent(width / photoWidth, 3);

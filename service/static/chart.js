@@ -12,6 +12,7 @@ const STEP = WIDTH / 10;
  * @property {string} name
  * @property {number} score
  * @property {number} score_std
+ * @property {string} disagreement
  * @property {number[]} score_distribution
  */
 
@@ -38,10 +39,10 @@ export function drawDistribution(series) {
 }
 
 /** @param {Series} series */
-function describe({ name, score, score_std: spread, score_distribution: votes }) {
+function describe({ name, score, disagreement, score_distribution: votes }) {
   const list = votes.map((share, i) => `${i + 1}: ${percent(share)}`).join(', ');
   return (
-    `${name}: mean score ${score.toFixed(1)} of 10, standard deviation ${spread.toFixed(1)}. ` +
+    `${name}: mean score ${score.toFixed(1)} of 10; ${disagreement}. ` +
     `Expected votes: ${list}.`
   );
 }
@@ -74,7 +75,7 @@ function mean({ score, score_std: spread }, index, count) {
     makeSvg('circle', { cx: at(score), cy: y, r: 4 }),
   );
   if (count === 1) {
-    const label = `mean ${score.toFixed(1)} ± ${spread.toFixed(1)}`;
+    const label = `mean ${score.toFixed(1)}`;
     const x = Math.min(WIDTH - 48, Math.max(48, at(score)));
     group.append(makeSvg('text', { class: 'label', x, y: 12 }, label));
   }

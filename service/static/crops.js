@@ -42,7 +42,7 @@ function makeOutline(crop, imageSize) {
 }
 
 function makeCard(crop, shown, onSelect) {
-  const [, , width, height] = crop.box;
+  const { width, height } = crop.box;
   const name = `${crop.aspect}, suggestion ${crop.rank}`;
   const button = make(
     'button',
@@ -73,7 +73,7 @@ function makeCard(crop, shown, onSelect) {
   return { element, button };
 }
 
-function makePreview({ box: [x, y, width, height] }, { picture, imageSize }) {
+function makePreview({ box: { x, y, width, height } }, { picture, imageSize }) {
   const scale = picture.width / imageSize[1];
   const shrink = PREVIEW_SIDE / Math.max(width, height);
   const canvas = document.createElement('canvas');

@@ -52,3 +52,8 @@ export function save(blob, name) {
   // Some browsers read the blob after the click returns.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
+
+/** 'cat.jpg' -> 'cat'. @param {File} file */
+export function stem({ name }) {
+  return name.replace(/\.[^.]*$/, '');
+}

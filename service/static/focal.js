@@ -1,4 +1,5 @@
 /** Focal points: circles on the canvas, rows of a table, and where they are in words. */
+import { sizeOf } from './api.js';
 import { make, percent } from './dom.js';
 
 /**
@@ -9,16 +10,16 @@ import { make, percent } from './dom.js';
  */
 export function drawFocalPoints(canvas, prediction) {
   const context = canvas.getContext('2d');
-  const scale = canvas.width / prediction.image_size[1];
+  const scale = canvas.width / prediction.width;
   const pixel = canvas.width / canvas.clientWidth; // canvas pixels in one pixel of the page
   const unit = 0.16 * Math.max(canvas.width, canvas.height);
   context.textAlign = 'center';
   context.textBaseline = 'middle';
-  prediction.saliency.focal_points.forEach(({ x, y, share }, index) => {
+  prediction.saliency.focal_points.forEach(({ x, y, share, rank }) => {
     const radius = Math.max(18 * pixel, unit * Math.sqrt(share));
     drawCircle(context, x * scale, y * scale, radius, pixel);
     const font = (size) => `600 ${size * pixel}px system-ui, sans-serif`;
-    drawText(context, String(index + 1), x * scale, y * scale - 7 * pixel, font(15), pixel);
+    drawText(context, String(rank), x * scale, y * scale - 7 * pixel, font(15), pixel);
     drawText(context, percent(share), x * scale, y * scale + 8 * pixel, font(12), pixel);
   });
 }
@@ -27,14 +28,14 @@ export function drawFocalPoints(canvas, prediction) {
  * @param {import('./api.js').Prediction} prediction
  * @returns {HTMLElement[]} table rows
  */
-export function focalRows({ saliency, image_size: imageSize }) {
-  return saliency.focal_points.map((point, index) =>
+export function focalRows(prediction) {
+  return prediction.saliency.focal_points.map((point) =>
     make(
       'tr',
       {},
-      make('th', { scope: 'row' }, String(index + 1)),
+      make('th', { scope: 'row' }, String(point.rank)),
       make('td', { class: 'number' }, percent(point.share)),
-      make('td', {}, placeInWords(point, imageSize)),
+      make('td', {}, placeInWords(point, sizeOf(prediction))),
       make('td', { class: 'number' }, `${Math.round(point.x)}, ${Math.round(point.y)}`),
     ),
   );

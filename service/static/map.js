@@ -13,13 +13,14 @@
  * @property {number} strength 0 the bare photo .. 1
  */
 import { colorTable } from './colormaps.js';
+import { greyAt } from './photo.js';
 
 const FOG_LIGHT = 0.3;
 const FOG_GRAIN = 48; // blurred pictures are drawn from 1/48 of the longer side
 const secondPictures = new WeakMap(); // scene -> { grey, blurred }, made when first needed
 
 /**
- * @param {HTMLCanvasElement} canvas takes on the scene's size
+ * @param {HTMLCanvasElement | OffscreenCanvas} canvas takes on the scene's size
  * @param {Scene} scene
  * @param {Look} look
  */
@@ -32,7 +33,7 @@ export function paint(canvas, scene, look) {
   const output = new ImageData(scene.width, scene.height);
   if (scene.attention) {
     const second = secondPicture(scene, look.view === 'fog' ? 'blurred' : 'grey');
-    mix(output.data, scene.photo, second, scene.attention, tables(look));
+    mix(output.data, scene.photo, second, scene.attention, tables(look, scene.light));
   } else {
     output.data.set(scene.photo);
   }
@@ -44,17 +45,33 @@ export function paint(canvas, scene, look) {
   }
 }
 
-/** Paint the scale from no attention to the peak. @param {HTMLCanvasElement} canvas */
-export function paintLegend(canvas, colors) {
-  const context = canvas.getContext('2d');
-  const table = colorTable(colors);
+/** @param {View} view @returns {boolean} whether it shows attention in the colours of a map */
+export function hasColours(view) {
+  return view === 'overlay' || view === 'heat';
+}
+
+/**
+ * Paint the scale from no attention to the peak.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {Look} look
+ * @param {boolean} light whether it is of a light picture, whose overlay has other colours
+ */
+export function paintLegend(canvas, { view, colors }, light) {
+  const tinted = light && view === 'overlay';
+  const levels = Uint8Array.from({ length: 256 }, (_, level) => level);
+  const white = new Uint8ClampedArray(256 * 4).fill(255);
   const scale = new ImageData(256, 1);
-  for (let level = 0; level < 256; level += 1) {
-    scale.data.set([...table.subarray(level * 3, level * 3 + 3), 255], level * 4);
-  }
-  canvas.width = 256;
-  canvas.height = 1;
-  context.putImageData(scale, 0, 0);
+  const look = { view: tinted ? 'overlay' : 'heat', colors, strength: 1 };
+  mix(scale.data, white, white, levels, tables(look, tinted));
+  putPixels(canvas, scale);
+}
+
+/** @param {HTMLCanvasElement} canvas takes on the size of `pixels` @param {ImageData} pixels */
+export function putPixels(canvas, pixels) {
+  canvas.width = pixels.width;
+  canvas.height = pixels.height;
+  canvas.getContext('2d').putImageData(pixels, 0, 0);
 }
 
 function mix(output, photo, second, attention, { a, b, c }) {
@@ -67,9 +84,10 @@ function mix(output, photo, second, attention, { a, b, c }) {
   }
 }
 
-/** @param {Look} look */
-function tables({ view, colors, strength }) {
-  const row = { overlay: overlayRow, heat: heatRow, fog: fogRow, focal: focalRow }[view];
+/** @param {Look} look @param {boolean} light */
+function tables({ view, colors, strength }, light) {
+  const overlay = light ? tintRow : overlayRow;
+  const row = { overlay, heat: heatRow, fog: fogRow, focal: focalRow }[view];
   const table = colorTable(colors);
   const a = new Float32Array(256 * 3);
   const b = new Float32Array(256 * 3);
@@ -99,6 +117,18 @@ function overlayRow(level, color) {
   return [photo * (1 - light), grey * (1 - light), light];
 }
 
+/**
+ * A light picture would turn grey as a whole and its glow pale. So it keeps its light ground, loses
+ * colour where nobody looks and is tinted where people do, as `saliency predict` does it too.
+ */
+function tintRow(level, color) {
+  const glow = level ** 0.75;
+  const opacity = 0.7 * glow;
+  const faded = 0.75 * (1 - glow);
+  const tint = color(0.85 - 0.3 * glow);
+  return [(1 - opacity) * (1 - faded), (1 - opacity) * faded, opacity * tint];
+}
+
 function heatRow(level, color) {
   return [0, 0, color(level)];
 }
@@ -124,8 +154,7 @@ function secondPicture(scene, kind) {
 function toGrey(photo) {
   const grey = new Uint8ClampedArray(photo.length);
   for (let i = 0; i < photo.length; i += 4) {
-    const value = 0.299 * photo[i] + 0.587 * photo[i + 1] + 0.114 * photo[i + 2];
-    grey.fill(value, i, i + 3);
+    grey.fill(greyAt(photo, i), i, i + 3);
   }
   return grey;
 }

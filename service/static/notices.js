@@ -66,7 +66,12 @@ function askForKey(reason, text, work) {
   find('#key').focus();
 }
 
-setInterval(showClock, 500);
-find('#error button').addEventListener('click', () => {
+export function hideError() {
   find('#error').hidden = true;
+}
+
+setInterval(showClock, 500);
+find('#error button').addEventListener('click', hideError);
+document.addEventListener('keydown', ({ key }) => {
+  if (key === 'Escape') hideError();
 });

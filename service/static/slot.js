@@ -1,5 +1,5 @@
 /** A place for one photo on the stage: loads it, shows it, and forgets answers that come too late. */
-import { predict, renderPicture } from './api.js';
+import { renderPicture, sizeOf } from './api.js';
 import { find, percent } from './dom.js';
 import { drawFocalPoints, placeInWords } from './focal.js';
 import { paint } from './map.js';
@@ -7,6 +7,7 @@ import { decodeAttention, decodePhoto, makeScene } from './photo.js';
 
 /**
  * @typedef {object} Photo a photo with what the service says of it
+ * @property {import('./photos.js').Item} item
  * @property {File} file
  * @property {import('./photo.js').Scene} scene
  * @property {import('./api.js').Prediction} prediction
@@ -23,37 +24,42 @@ export class Slot {
   }
 
   /**
-   * Show `file` at once and its prediction when it comes; a later call overtakes an earlier one.
+   * Show the photo of `item` at once and its prediction when it comes; a later call overtakes an
+   * earlier one.
    *
-   * @param {File} file
+   * @param {import('./photos.js').Item} item
    * @param {() => void} onPreview when the bare photo is on the stage
    * @returns {Promise<boolean>} false if another photo overtook this one
-   * @throws {import('./api.js').ApiError} and shows the photo from before again
+   * @throws {Error} it could not be analysed; the photo from before is shown again
    */
-  async load(file, onPreview) {
+  async load(item, onPreview) {
     this.loading.abort();
     this.loading = new AbortController();
     const { signal } = this.loading;
     this.frame.setAttribute('aria-busy', 'true');
     try {
-      // The request goes out first, so that it travels while the photo is decoded.
-      const [prediction, scene] = await Promise.all([
-        predict(file, signal),
-        this.#preview(file, signal, onPreview),
-      ]);
-      const whole = await complete(file, scene, prediction, signal);
+      const ready = Promise.all([this.#preview(item.file, signal, onPreview), item.settled]);
+      const [scene] = await Promise.race([ready, rejectedBy(signal)]);
+      if (item.state === 'failed') throw new Error(item.reason);
+      const whole = await completeScene(item, scene, signal);
       signal.throwIfAborted();
-      this.photo = { file, scene: whole, prediction };
+      this.photo = { item, file: item.file, scene: whole, prediction: item.prediction };
     } catch (error) {
       if (signal.aborted) return false;
-      this.loading.abort(); // the preview may still be on its way
       if (this.photo) this.#fit(this.photo.scene, this.photo.file.name);
       this.frame.removeAttribute('aria-busy');
       throw error;
     }
-    this.#fit(this.photo.scene, file.name);
+    this.#fit(this.photo.scene, item.file.name);
     this.frame.removeAttribute('aria-busy');
     return true;
+  }
+
+  /** Hold nothing, and wait for nothing. */
+  clear() {
+    this.loading.abort();
+    this.photo = null;
+    this.frame.removeAttribute('aria-busy');
   }
 
   /** @param {import('./map.js').Look} look */
@@ -83,14 +89,27 @@ export class Slot {
   }
 }
 
-async function complete(file, preview, prediction, signal) {
-  const [height, width] = prediction.image_size;
+/**
+ * @param {import('./photos.js').Item} item that is done
+ * @param {import('./photo.js').Scene | null} preview of its photo; null where the browser cannot
+ *   show it
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<import('./photo.js').Scene>} with its attention
+ */
+export async function completeScene({ file, map, prediction }, preview, signal) {
+  const { height, width } = prediction;
   const scene = preview ?? makeScene(width, height, null);
   if (!preview && prediction.saliency) {
     scene.overlay = await createImageBitmap(await renderPicture(file, 'overlay', signal));
   }
-  if (prediction.map) scene.attention = await decodeAttention(prediction.map, scene);
+  if (map) scene.attention = await decodeAttention(map, scene);
   return scene;
+}
+
+function rejectedBy(signal) {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
+  });
 }
 
 const VIEWS = {
@@ -103,7 +122,7 @@ const VIEWS = {
 function describe({ file, prediction }, view) {
   const [strongest] = prediction.saliency?.focal_points ?? [];
   if (!strongest) return file.name;
-  const place = placeInWords(strongest, prediction.image_size);
+  const place = placeInWords(strongest, sizeOf(prediction));
   return (
     `${file.name} ${VIEWS[view]}. The strongest focal point holds ${percent(strongest.share)} of ` +
     `attention, ${place}.`

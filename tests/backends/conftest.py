@@ -1,4 +1,4 @@
-"""Real photos, and an exported network of random weights for what does not depend on them."""
+"""Real photos, and an exported network with random weights for tests that need no trained ones."""
 
 import shutil
 from pathlib import Path

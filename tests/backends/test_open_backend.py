@@ -1,4 +1,4 @@
-"""The fastest backend that goes with checkpoint, device and precision; what cannot be is named."""
+"""The fastest backend that suits checkpoint, device and precision; other requests are refused."""
 
 from importlib.util import find_spec
 
@@ -70,7 +70,7 @@ def test_a_gpu_is_pytorchs_alone(name, exported):
     ("name", "precision"), [("onnx", "bfloat16"), ("onnx", "float16"), ("openvino", "float16")]
 )
 def test_a_precision_that_a_backend_lacks_is_an_error(name, precision, exported):
-    with pytest.raises(BackendError, match=f"with the backend {name}. Found {precision}"):
+    with pytest.raises(BackendError, match=f"for the backend {name}. Found {precision}"):
         open_backend(name, exported, CPU, precision)
 
 

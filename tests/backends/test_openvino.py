@@ -13,7 +13,7 @@ from saliency.checkpoint import read_header, released_weights
 def parts():
     weights = released_weights()
     graphs = find_graphs(weights, read_header(weights).preprocessing)
-    whole = openvino.Core().read_model(graphs[288, 384])
+    whole = openvino.Core().read_model(graphs.paths[288, 384])
     return whole.clone(), *split(whole)
 
 

@@ -1,4 +1,4 @@
-"""Other steps, the same numbers."""
+"""The rearranged decoder computes the same numbers."""
 
 from dataclasses import replace
 

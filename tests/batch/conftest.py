@@ -1,13 +1,11 @@
 import resource
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from saliency import Predictor
 from saliency.batch import Journal, Pictures, find_files, name_photos, predict_files
-from saliency.batch.journal import JOURNAL_NAME
 from saliency.datasets import DrawnDataset
 
 
@@ -40,21 +38,6 @@ def predict(predictor):
             return list(predict_files(predictor, found, journal, chosen, **options))
 
     return run
-
-
-@pytest.fixture
-def everything_below():
-    """Return a function: folder -> the bytes of every file in it, but for the journal."""
-
-    def read(folder: Path):
-        files = (path for path in folder.rglob("*") if path.is_file())
-        return {
-            path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in files
-            if path.name != JOURNAL_NAME
-        }
-
-    return read
 
 
 @contextmanager

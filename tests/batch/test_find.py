@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import sys
 
@@ -6,8 +7,11 @@ import pytest
 from PIL import Image
 
 from saliency import SaliencyError
-from saliency.batch import find_files
+from saliency.batch import Entry, Journal, PassedOver, find_files
 from saliency.batch.find import check_sources
+from saliency.batch.journal import JOURNAL_NAME
+from saliency.batch.marks import mark
+from saliency.images import IMAGE_SUFFIXES
 
 
 def places(*sources, **options):
@@ -97,10 +101,98 @@ def test_pipes_in_a_folder_are_left_out(photos):
     assert "pipe.png" not in places(photos)
 
 
+def save(path, *, marked=False):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(path)
+    if marked:
+        path.write_bytes(mark(path.read_bytes()))
+
+
+RESULTS = ("a.overlay.png", "a.overlay.jpg", "a.map.png", "a.crop-16x9-1.jpg")
+
+
 def test_results_of_an_earlier_run_are_no_photos(tmp_path):
-    for name in ("a.jpg", "a.overlay.png", "a.overlay.jpg", "a.map.png", "a.crop-16x9-1.jpg"):
-        Image.new("RGB", (8, 8)).save(tmp_path / name)
-    assert places(tmp_path) == ["a.jpg"]
+    save(tmp_path / "a.jpg")
+    for name in RESULTS:
+        save(tmp_path / name, marked=True)
+    assert places(tmp_path) == places(tmp_path / "*") == ["a.jpg"]
+
+
+@pytest.mark.parametrize("name", ["world.map.jpg", "my.overlay.png", "old.MAP.png"])
+def test_maps_and_overlays_of_ones_own_are_photos(tmp_path, name):
+    save(tmp_path / name)
+    assert places(tmp_path) == [name]
+
+
+def test_results_of_older_versions_are_known_by_their_journal(tmp_path):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "world.map.jpg")
+    for name in ("a.overlay.png", "a.map.png"):
+        save(tmp_path / "out" / "trip" / name)
+    record = {"image": "a.jpg", "overlay": "trip/a.overlay.png", "map": "trip/a.map.png"}
+    with Journal(tmp_path / "out", "made by") as journal:
+        journal.append(Entry("trip/a", "a.jpg", "/a.jpg", None, "made by"))
+    path = tmp_path / "out" / JOURNAL_NAME
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"record": record}) + "\n")
+    assert places(tmp_path) == ["a.jpg", "world.map.jpg"]
+
+
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
+def test_every_suffix_that_is_read_is_found(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").touch()
+    (tmp_path / f"b{suffix.upper()}").touch()
+    assert places(tmp_path) == [f"a{suffix}", f"b{suffix.upper()}"]
+
+
+@pytest.mark.parametrize(
+    "folder", ["@eaDir", "$RECYCLE.BIN", "#recycle", ".thumbnails", "__MACOSX"]
+)
+def test_folders_of_other_programs_are_passed_over_and_named(tmp_path, folder):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / folder / "a.jpg")
+    for pattern in ("", "**/*"):
+        passed_over = PassedOver()
+        assert places(tmp_path / pattern, passed_over=passed_over) == ["a.jpg"]
+        assert passed_over.describe() == f"in folders {folder} (1)"
+
+
+def test_what_was_not_looked_at_is_counted_and_named(photos):
+    for name in ("a.NEF", "b.nef", "film.mp4", "README", ".hidden.jpg"):
+        (photos / "trip" / name).touch()
+    save(photos / "b.map.png", marked=True)
+    (photos / "again").symlink_to(photos / "trip")
+    passed_over = PassedOver()
+    assert places(photos, passed_over=passed_over) == ["a.JPG", "b.png", "trip/c.jpg"]
+    described = passed_over.describe()
+    assert described.startswith("2 .nef, ")
+    for part in ("1 .mp4", "1 without suffix", "1 .txt", "1 results of this", "1 links to folders"):
+        assert part in described
+
+
+def test_of_many_suffixes_the_most_frequent_are_named():
+    passed_over = PassedOver()
+    for number in range(20):
+        passed_over.add_file(f"a.{number}")
+    passed_over.add_file("b.19")
+    assert passed_over.describe().startswith("2 .19, 1 .0, ")
+    assert passed_over.describe().endswith(", 12 others")
+
+
+@pytest.mark.parametrize("folder", ["trip [2024]", "[a] [b]", "what?"])
+@pytest.mark.parametrize("pattern", ["*.jpg", "**/*.jpg", "[ab].jpg"])
+def test_a_glob_below_a_folder_that_looks_like_one(tmp_path, folder, pattern):
+    save(tmp_path / folder / "a.jpg")
+    save(tmp_path / folder / "sub" / "b.jpg")
+    assert "a.jpg" in places(tmp_path / folder / pattern)
+    assert places(tmp_path / folder / "sub" / pattern) == ["b.jpg"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_may_begin_with_a_byte_order_mark(listed, encoding):
+    assert [found.path for found in listed("a.jpg\r\nü.jpg\r\n".encode(encoding))] == [
+        "a.jpg",
+        "ü.jpg",
+    ]
 
 
 def test_a_list_keeps_the_folders_as_they_are_written(listed, photos, monkeypatch):

@@ -1,15 +1,22 @@
 import dataclasses
+import json
 
 import pytest
 
 from saliency import SaliencyError
 from saliency.batch import Entry, Journal, read_entries, to_fingerprint
-from saliency.batch.journal import JOURNAL_NAME
+from saliency.batch.journal import JOURNAL_NAME, list_pictures
+from saliency.insights import Box
+from saliency.records import CropRecord, Record
+
+
+def record(image="a.jpg", **fields):
+    return Record(image, 90, 60, 5.5, 2.5, None, None, None, **fields)
 
 
 def entry(name="a", **fields):
     values = {"image": f"{name}.jpg", "real_path": f"/{name}.jpg", "sha256": "1", "made_by": "me"}
-    return Entry(name, **{**values, "record": {"image": f"{name}.jpg", "score": 5.5}, **fields})
+    return Entry(name, **{**values, "record": record(f"{name}.jpg"), **fields})
 
 
 def test_an_entry_is_there_for_the_next_run(tmp_path):
@@ -78,13 +85,14 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, files_of_at_most):
 
 
 def test_done_is_what_has_this_content_these_options_and_its_pictures(tmp_path):
-    record = {"image": "a.jpg", "overlay": "a.png", "map": "m.png", "crops": [{"file": "c.png"}]}
+    crop = CropRecord("1:1", Box(0, 0, 1, 1), 0.5, 0.0, None, 1, "c.png")
+    shown = record(overlay="a.png", map="m.png", crops=(crop,))
     files = [tmp_path / name for name in ("a.png", "m.png", "c.png")]
     for file in files:
         file.touch()
     with Journal(tmp_path, "me") as journal:
-        journal.append(entry(record=record))
-        assert journal.find_done("a", "1") == entry(record=record)
+        journal.append(entry(record=shown))
+        assert journal.find_done("a", "1") == entry(record=shown)
         assert journal.find_done("a", "2") is None
         assert journal.find_done("b", "1") is None
         for file in files:
@@ -115,6 +123,34 @@ def test_a_name_that_is_no_utf8_comes_back(tmp_path):
     with Journal(tmp_path, "me") as journal:
         journal.append(odd)
         assert journal.find("a") == odd
+
+
+@pytest.fixture
+def old_journal(tmp_path):
+    """Return the folder of a run by a version whose records had another form."""
+    old = {"image": "a.jpg", "score": 5.5, "overlay": "a.png", "crops": [{"file": "c.png"}]}
+    line = json.loads(entry().to_line()) | {"record": old}
+    (tmp_path / JOURNAL_NAME).write_text(json.dumps(line) + "\n")
+    return tmp_path
+
+
+def test_a_record_of_another_version_is_none_and_says_so(old_journal):
+    [old] = read_entries(old_journal)
+    assert old.record is None
+    assert "another version" in old.error
+    with Journal(old_journal, "me") as journal:
+        assert journal.find_done("a", "1") is None
+        assert journal.owners() == {"a": "/a.jpg"}
+
+
+def test_the_pictures_of_another_version_are_known(old_journal):
+    assert list(list_pictures(old_journal)) == ["a.png", "c.png"]
+
+
+def test_a_folder_may_be_named_by_a_text(tmp_path):
+    with Journal(tmp_path, "me") as journal:
+        journal.append(entry())
+    assert list(read_entries(str(tmp_path))) == [entry()]
 
 
 def test_a_folder_without_a_journal_is_an_error(tmp_path):

@@ -59,7 +59,7 @@ def test_records_after_a_broken_photo_belong_to_their_photos(predict, predictor,
     (photos / "aa.jpg").write_bytes(b"")
     rows = filter(None, records(predict(photos, tmp_path / "out", batch_size=4)))
     for row in rows:
-        assert row["score"] == pytest.approx(predictor.predict(row["image"]).score, abs=1e-4)
+        assert row.score == pytest.approx(predictor.predict(row.image).score, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ def test_a_name_too_long_for_its_results_is_that_photos_failure(predict, photos,
 def test_what_nobody_foresaw_in_one_photo_does_not_stop_the_others(
     predict, photos, tmp_path, monkeypatch
 ):
-    to_fields = pipeline.to_fields
+    to_record = pipeline.to_record
 
-    def stumble(prediction):
+    def stumble(image, prediction, pixels):
         if prediction.image_size[0] == 13:
             raise ZeroDivisionError("odd")
-        return to_fields(prediction)
+        return to_record(image, prediction, pixels)
 
     Image.new("RGB", (20, 13)).save(photos / "aa.png")
-    monkeypatch.setattr(pipeline, "to_fields", stumble)
+    monkeypatch.setattr(pipeline, "to_record", stumble)
     outcomes = predict(photos, tmp_path / "out")
     assert [outcome.entry.error is None for outcome in outcomes] == [True, False, True, True]
     assert outcomes[1].entry.error.endswith("cannot be predicted: ZeroDivisionError: odd")
@@ -106,7 +106,7 @@ def test_what_nobody_foresaw_in_one_photo_does_not_stop_the_others(
 
 def test_batches_give_the_numbers_of_single_photos(predict, photos, tmp_path):
     alone, together = (
-        [record["score"] for record in records(predict(photos, tmp_path / f"{n}", batch_size=n))]
+        [record.score for record in records(predict(photos, tmp_path / f"{n}", batch_size=n))]
         for n in (1, 3)
     )
     assert together == pytest.approx(alone, abs=1e-4)
@@ -122,9 +122,9 @@ def test_workers_change_nothing_by_a_bit(predict, many, tmp_path, everything_bel
 
 def test_copies_of_one_photo_have_results_of_their_own(predict, photos, tmp_path):
     (photos / "copy.png").write_bytes((photos / "b.png").read_bytes())
-    rows = {row["image"].split("/")[-1]: row for row in records(predict(photos, tmp_path / "out"))}
-    assert rows["copy.png"]["score"] == rows["b.png"]["score"]
-    assert rows["copy.png"]["map"] != rows["b.png"]["map"]
+    rows = {row.image.split("/")[-1]: row for row in records(predict(photos, tmp_path / "out"))}
+    assert rows["copy.png"].score == rows["b.png"].score
+    assert rows["copy.png"].map != rows["b.png"].map
 
 
 def test_no_more_photos_are_taken_than_are_in_work(predictor, many, tmp_path):
@@ -203,7 +203,7 @@ def test_a_folder_that_has_moved_is_done_and_recorded_where_it_is(predict, photo
     assert redone(outcomes) == []
     with Journal(tmp_path / "out", "these weights") as journal:
         for entry in journal.entries():
-            assert entry.image == entry.record["image"]
+            assert entry.image == entry.record.image
             assert entry.image.startswith(str(tmp_path / "elsewhere"))
 
 

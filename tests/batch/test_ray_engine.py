@@ -48,20 +48,11 @@ def command(tiny_weights):
 
 
 @pytest.fixture(scope="module")
-def local(command, photos, tmp_path_factory):
+def local(command, photos, tmp_path_factory, everything_below):
     """The results of the local engine."""
     out = tmp_path_factory.mktemp("local") / "out"
     assert finish(command(photos, "-o", out)).returncode == 1  # for the broken one
     return everything_below(out)
-
-
-def everything_below(folder: Path):
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in files
-        if path.name != JOURNAL_NAME
-    }
 
 
 def start(words, **environment):
@@ -106,7 +97,9 @@ def find_workers(driver):
 
 
 @pytest.mark.slow
-def test_a_worker_killed_in_the_middle_changes_no_result(command, photos, local, tmp_path):
+def test_a_worker_killed_in_the_middle_changes_no_result(
+    command, photos, local, tmp_path, everything_below
+):
     words = command(photos, "-o", tmp_path, *ON_RAY)
     process = start(words)
     wait_until_done(process, tmp_path, 1)
@@ -147,14 +140,18 @@ def test_a_photo_that_kills_every_worker_is_a_failure_and_the_others_are_done(
     assert ended.returncode == 1
     failures = [json.loads(line) for line in (out / "failures.jsonl").read_text().splitlines()]
     assert [Path(failure["image"]).name for failure in failures] == ["20.jpg", "30.jpg"]
-    assert failures[1]["error"].endswith("30.jpg cannot be predicted: 2 workers died of it alone.")
+    assert failures[1]["error"].endswith(
+        "30.jpg cannot be predicted: 2 workers died with it alone."
+    )
     rows = (out / "predictions.jsonl").read_bytes().splitlines()
     expected = local["predictions.jsonl"].splitlines()
     assert rows == [row for row in expected if b"/30.jpg" not in row]
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_whole_photos_and_the_local_engine_goes_on(command, photos, local, tmp_path):
+def test_ctrl_c_leaves_whole_photos_and_the_local_engine_goes_on(
+    command, photos, local, tmp_path, everything_below
+):
     process = start(command(photos, "-o", tmp_path, *ON_RAY))
     wait_until_done(process, tmp_path, 1)
     with pytest.raises(BusyError, match=f"process {process.pid} on"), hold_folder(tmp_path):
@@ -162,7 +159,7 @@ def test_ctrl_c_leaves_whole_photos_and_the_local_engine_goes_on(command, photos
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, err = process.communicate()
     assert process.returncode == 130, err
-    assert "the same command goes on" in err
+    assert "run the same command again to continue" in err
     files = everything_below(tmp_path)
     rows = files.pop("predictions.jsonl").splitlines()
     assert 0 < len(rows) < PHOTOS - 1

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from saliency import SaliencyError
+from saliency.attributes import AttributeEstimate
 from saliency.batch import (
     check_format,
-    flatten,
-    list_columns,
     name_table,
     write_failures,
     write_table,
 )
+from saliency.records import Record, list_columns
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def folder(tmp_path):
 def test_json_lines_are_the_records(folder, entries, records):
     write_table(folder, "jsonl", entries)
     lines = (folder / "predictions.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == records
+    assert [Record.from_json(json.loads(line)) for line in lines] == records
 
 
 def test_csv_has_every_number_to_the_last_digit(folder, entries, records):
@@ -46,10 +46,13 @@ def test_csv_has_every_number_to_the_last_digit(folder, entries, records):
         table = list(csv.DictReader(file))
     assert list(table[0]) == list(list_columns())
     for cells, record in zip(table, records, strict=True):
-        row = flatten(record)
+        row = record.to_row()
         for name, cell in cells.items():
             value = row.get(name)
-            assert cell == "" if value is None else type(value)(cell) == value, name
+            if isinstance(value, bool):
+                assert cell == str(value), name
+            else:
+                assert cell == "" if value is None else type(value)(cell) == value, name
 
 
 def test_parquet_has_typed_columns_of_the_same_numbers(folder, entries, records):
@@ -58,18 +61,16 @@ def test_parquet_has_typed_columns_of_the_same_numbers(folder, entries, records)
     table = parquet.read_table(folder / "predictions.parquet").to_pylist()
     assert list(table[0]) == list(list_columns())
     for cells, record in zip(table, records, strict=True):
-        assert {name: cell for name, cell in cells.items() if cell is not None} == {
-            name: cell for name, cell in flatten(record).items() if cell is not None
-        }
+        assert {name: cell for name, cell in cells.items() if cell is not None} == record.to_row()
 
 
 @pytest.mark.parametrize("table_format", ["csv", "parquet"])
 def test_what_not_every_network_tells_has_columns(folder, entries, table_format):
     if table_format == "parquet":
         parquet = pytest.importorskip("pyarrow.parquet")
-    told = {"category": {"label": "Animal", "probabilities": {"Animal": 1.0}}}
+    told = (AttributeEstimate("category", label="Animal", probabilities={"Animal": 1.0}),)
     telling = [
-        replace(entry, record=entry.record | {"attributes": told}) if entry.record else entry
+        replace(entry, record=replace(entry.record, attributes=told)) if entry.record else entry
         for entry in entries
     ]
     write_table(folder, table_format, telling)

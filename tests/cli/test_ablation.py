@@ -1,25 +1,10 @@
-"""A study by the command line: trained, told, written, gone on with."""
+"""`saliency experiment ablation`: a study is trained, printed, written and continued."""
+
+import shutil
 
 import pytest
 
 pytestmark = pytest.mark.slow
-
-RECIPE = """
-[data]
-height = 32
-width = 32
-sets = [
-    { name = "drawn", layout = "drawn", count = 12 },
-    { name = "rated", layout = "drawn", count = 12, rated = true },
-]
-[model]
-encoder = "test_efficientnet"
-pretrained = false
-decoder_channels = 16
-[train]
-epochs = 1
-warmup_steps = 1
-"""
 
 STUDY = """
 about = "Small"
@@ -40,8 +25,8 @@ against = "alone"
 """
 
 
-def test_a_study_is_run_told_and_gone_on_with(saliency_process, tmp_path):
-    (tmp_path / "recipe.toml").write_text(RECIPE)
+def test_a_study_is_run_told_and_gone_on_with(saliency_process, tiny_toml, tmp_path):
+    shutil.copy(tiny_toml, tmp_path / "recipe.toml")
     (tmp_path / "study.toml").write_text(STUDY)
     command = ("experiment", "ablation", tmp_path / "study.toml", "-o", tmp_path / "out")
 

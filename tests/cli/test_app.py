@@ -31,8 +31,9 @@ def test_help_shows_an_example_to_copy(saliency, verb):
     assert " ".join(["Example: saliency", *verb]) in " ".join(ended.out.split())
 
 
-def test_the_version_is_the_packages(saliency):
-    assert saliency("version") == (0, f"{__version__}\n", "")
+@pytest.mark.parametrize("asked", ["version", "--version"])
+def test_the_version_is_the_packages(saliency, asked):
+    assert saliency(asked) == (0, f"{__version__}\n", "")
 
 
 def test_an_unknown_verb_is_a_usage_error(saliency):

@@ -101,7 +101,7 @@ def test_too_few_photos_leave_no_file(run, table, tmp_path):
     few.write_text("\n".join(table.read_text().splitlines()[:11]) + "\n")
     ended = run("-o", tmp_path / "mine.json", table=few)
     assert ended.code == 1
-    assert "30 photos, at least" in ended.err
+    assert "at least 30 photos" in ended.err
     assert not (tmp_path / "mine.json").exists()
 
 

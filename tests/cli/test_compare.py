@@ -6,6 +6,7 @@ from skimage.data import astronaut, coffee
 
 from saliency import Predictor, read_image
 from saliency.comparison import compare
+from saliency.records import Record
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,8 @@ def test_json_has_the_numbers_of_the_library(run, designs, tiny_weights):
     assert told["score_difference"] == pytest.approx(after.score - before.score, abs=1e-4)
     for name in ("cc", "sim", "moved", "kl_div"):
         assert told[name] == pytest.approx(getattr(expected, name), abs=1e-4)
-    assert told["before"]["image_size"] == [400, 600]
-    assert told["after"]["entropy"] == pytest.approx(expected.after.entropy, abs=1e-4)
+    assert Record.from_json(told["before"]).image_size == (400, 600)
+    assert told["after"]["saliency"]["entropy"] == pytest.approx(expected.after.entropy, abs=1e-4)
     assert told["failed"] == []
 
 
@@ -51,6 +52,23 @@ def test_a_region_that_is_everything_has_all_attention_in_both(run):
     assert told["regions"]["all"]["share"] == pytest.approx(1)
     assert told["regions"]["all"]["share_before"] == pytest.approx(1)
     assert told["regions"]["all"]["share_difference"] == pytest.approx(0)
+
+
+def test_a_region_that_moved_is_followed(run):
+    boxes = ("--box", "cta=0,0,600,400", "--box-b", "cta=0,0,1,1")
+    cta = json.loads(run(*boxes, "--json").out)["regions"]["cta"]
+    assert cta["share_before"] == pytest.approx(1)
+    assert cta["share"] < 0.01
+
+
+def test_a_region_that_moved_from_nowhere_is_refused(run):
+    ended = run("--box", "cta=0,0,9,9", "--box-b", "logo=0,0,1,1")
+    assert (ended.code, ended.out) == (1, "")
+    assert "Found 'logo'; the regions are cta." in " ".join(ended.err.split())
+
+
+def test_equal_maps_have_no_negative_divergence(run):
+    assert "KLDiv 0.000" in run(after="old.png").out
 
 
 def test_coco_places_a_region_in_each_version(run, tmp_path):
@@ -76,10 +94,17 @@ def test_the_table_has_a_row_a_region(run):
     assert "attention that moved" in ended.out
 
 
+def test_what_is_no_picture_has_no_score(run, designs):
+    Image.new("RGB", (90, 60), "grey").save(designs / "grey.png")
+    (row,) = (line for line in run(after="grey.png").out.splitlines() if "score" in line)
+    assert "none" in row
+    assert len(row.split()) == 3  # no difference either
+
+
 def test_the_picture_shows_both_and_the_change(run, tmp_path):
     assert run("-o", tmp_path / "sub" / "moved.png").code == 0
     height, width, _ = read_image(tmp_path / "sub" / "moved.png").shape
-    assert height == 400
+    assert height == 400 + 2 * 22  # a title and a scale
     assert width == 600 + 12 + 400 + 12 + 400
 
 

@@ -92,6 +92,28 @@ def test_a_crop_keeps_the_colour_profile(saliency, tmp_path, tiny_weights):
         assert crop.info["icc_profile"] == profile
 
 
+def test_a_crop_in_other_colours_keeps_them(saliency, tmp_path, tiny_weights):
+    srgb = ImageCms.createProfile("sRGB")
+    profile = ImageCms.ImageCmsProfile(srgb).tobytes()
+    # The red and blue primaries change places: a space of its own.
+    red, blue = profile.index(b"rXYZ") + 4, profile.index(b"bXYZ") + 4
+    swapped = bytearray(profile)
+    swapped[red : red + 8] = profile[blue : blue + 8]
+    swapped[blue : blue + 8] = profile[red : red + 8]
+    exif = Image.Exif()
+    exif[0x0112], exif[0x8298] = 6, "mine"
+    photo = Image.new("RGB", (60, 40), (200, 40, 90))
+    photo.save(tmp_path / "photo.png", icc_profile=bytes(swapped), exif=exif)
+    assert read_image(tmp_path / "photo.png")[0, 0].tolist() == [90, 40, 200]
+    saliency("crop", tmp_path / "photo.png", "-o", tmp_path / "out", "-w", tiny_weights)
+    with Image.open(tmp_path / "out" / "photo.crop-1x1-1.png") as crop:
+        assert crop.info["icc_profile"] == swapped
+        assert crop.getpixel((0, 0)) == (200, 40, 90)
+        kept = crop.getexif()
+        assert kept[0x8298] == "mine"
+        assert 0x0112 not in kept
+
+
 def test_an_rgb_crop_of_a_grey_photo_has_no_grey_profile(saliency, tmp_path, tiny_weights):
     Image.new("L", (60, 40)).save(tmp_path / "photo.png", icc_profile=b"a profile of grey")
     saliency("crop", tmp_path / "photo.png", "-o", tmp_path / "out", "-w", tiny_weights)

@@ -163,7 +163,7 @@ def test_ctrl_c_ends_in_one_line_with_130(data, recipe, tmp_path):
     printed, errors = running.communicate(timeout=60)
     assert running.returncode == 130
     assert printed == ""
-    assert errors == "stopped; the same command goes on\n"
+    assert errors == "stopped; run the same command again to continue\n"
     assert not list(out.glob("own/.*.tmp"))
 
 

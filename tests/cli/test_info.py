@@ -7,6 +7,7 @@ import torch
 from saliency import Card, Checkpoint, save_checkpoint
 from saliency.attributes import Attribute
 from saliency.model import Architecture, SaliencyNetwork
+from saliency.model.sharing import CrossStitchOptions
 from saliency.preprocessing import Preprocessing
 
 
@@ -18,7 +19,7 @@ def stitched(tmp_path):
         Architecture(
             "test_efficientnet",
             decoder_channels=16,
-            sharing="cross_stitch",
+            sharing=CrossStitchOptions(),
             attributes=(Attribute("mood", 1, 7),),
         )
     )

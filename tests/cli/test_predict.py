@@ -72,9 +72,16 @@ def test_a_name_that_no_terminal_can_show_stops_nothing(records, photos):
 
 def test_results_go_to_stdout_and_nothing_else(ended, photos):
     for line in ended.out.splitlines():
-        score, path = line.split(maxsplit=1)
+        score, words, path = re.fullmatch(r" *(\S+)  (people .*?) +(/.*)", line).groups()
         assert 1 <= float(score) <= 10
+        assert words in ("people agree", "people disagree", "people disagree a lot")
         assert path.startswith(str(photos))
+
+
+def test_what_is_no_picture_gets_no_score(saliency, tiny_weights, tmp_path):
+    Image.new("RGB", (90, 60), "grey").save(tmp_path / "grey.png")
+    ended = saliency("predict", tmp_path / "grey.png", "-o", tmp_path / "out", "-w", tiny_weights)
+    assert ended.out.split() == ["none", "no", "picture", str(tmp_path / "grey.png")]
 
 
 def test_progress_and_totals_go_to_stderr(ended, out_dir):
@@ -238,3 +245,19 @@ def test_a_report_is_written_beside_the_table(saliency, photos, tiny_weights, tm
     page = (tmp_path / "out/report.html").read_text()
     assert "SHA-256" in page
     assert page.count("data:image/webp") == 2 * len(list((tmp_path / "out").rglob("*.overlay.png")))
+
+
+def test_a_damaged_jpeg_is_predicted_with_a_note(saliency, tmp_path, tiny_weights):
+    sample = DrawnDataset(1, seed=0)[0]
+    Image.fromarray(sample.image).save(tmp_path / "photo.jpg")
+    data = (tmp_path / "photo.jpg").read_bytes()
+    (tmp_path / "photo.jpg").write_bytes(data[:-2])  # without the marker of its end
+    (tmp_path / "film.mp4").touch()
+    out_dir = tmp_path / "out"
+    for _ in range(2):  # the second time it was done before
+        ended = saliency("predict", tmp_path / "*.*", "-o", out_dir, "-w", tiny_weights)
+        assert ended.code == 0
+        assert f"note: {tmp_path / 'photo.jpg'}: it has no end-of-image marker" in ended.err
+        assert "ignored: 1 .mp4" in ended.err
+    [record] = map(json.loads, (out_dir / "predictions.jsonl").read_text().splitlines())
+    assert len(record["notes"]) == 1

@@ -1,4 +1,4 @@
-"""What `--engine ray` refuses before Ray is there; what it does is in tests/batch."""
+"""Errors of `--engine ray` before Ray starts; its work is tested in tests/batch."""
 
 import sys
 
@@ -6,7 +6,7 @@ import sys
 def test_watching_goes_with_the_local_engine_alone(saliency, tmp_path):
     ended = saliency("predict", tmp_path, "--watch", "--engine", "ray")
     assert ended.code == 1
-    assert ended.err == "error: `--watch` should go with the engine local. Found ray.\n"
+    assert ended.err == "error: `--watch` works with `--engine local` alone. Found ray.\n"
 
 
 def test_without_the_extra_it_says_how_to_get_it(saliency, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from skimage.data import astronaut, chelsea, coffee
 from saliency import Predictor
 from saliency.calibration import Calibration
 from saliency.checkpoint import to_sha256
+from saliency.records import Record
 from saliency.score_reference import ScoreReference, reference_of
 
 
@@ -64,7 +65,7 @@ def test_a_copy_is_in_the_group_of_its_photo_and_one_is_best(saliency, photos, w
     rows = json.loads(ended.out)["photos"]
     grouped = [row for row in rows if row["group"] == 1]
     assert {row["image"].split("/")[-1] for row in grouped} == {"coffee.jpg", "small.webp"}
-    assert [row["best"] for row in grouped] == [True, False]  # by rank
+    assert sum(row["best"] for row in grouped) == 1
     assert all(row["best"] for row in rows if row["group"] is None)
 
 
@@ -85,8 +86,28 @@ def test_without_a_failure_the_exit_code_is_0(saliency, readable, weights):
 def test_csv_has_the_rows_of_json(saliency, photos, weights):
     as_json = json.loads(saliency("rank", photos, "-w", weights, "--json").out)["photos"]
     as_csv = csv.DictReader(saliency("rank", photos, "-w", weights, "--csv").out.splitlines())
-    for row, expected in zip(as_csv, as_json, strict=True):
-        assert row == {k: "" if v is None else str(v) for k, v in expected.items()}
+    for row, photo in zip(as_csv, as_json, strict=True):
+        expected = photo | {f"quality_{name}": value for name, value in photo["quality"].items()}
+        assert row == {k: "" if expected[k] is None else str(expected[k]) for k in row}
+
+
+def test_json_has_the_record_of_every_photo(saliency, readable, weights):
+    predictor = Predictor.load(weights, "cpu")
+    told = json.loads(saliency("rank", readable, "-w", weights, "-d", "cpu", "--json").out)
+    for row in told["photos"]:
+        record, expected = Record.from_json(row), predictor.record(row["image"])
+        assert record.image_size == expected.image_size
+        assert record.saliency.entropy == pytest.approx(expected.saliency.entropy, abs=1e-4)
+        assert record.quality.sharpness == pytest.approx(expected.quality.sharpness, abs=1e-3)
+
+
+def test_what_is_no_picture_is_said_to_have_no_score(saliency, readable, weights, monkeypatch):
+    monkeypatch.setattr("saliency.cli.rank.stdout.width", 300)
+    Image.new("RGB", (90, 60), "grey").save(readable / "grey.png")
+    ended = saliency("rank", readable, "-w", weights)
+    last = [line.split() for line in ended.out.splitlines() if line.strip()][-1]
+    assert last[:2] == ["5", "none"]
+    assert "picture:" in ended.out
 
 
 def test_the_table_names_every_photo_as_it_is_called(saliency, photos, weights, monkeypatch):

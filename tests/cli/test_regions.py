@@ -6,7 +6,7 @@ from PIL import Image
 
 from saliency import Predictor
 from saliency.datasets import DrawnDataset
-from saliency.insights import Box, measure_regions
+from saliency.insights import Box, Point, measure_regions
 
 BOXES = ("--box", "0,0,20,10", "--box", "-5,3.5,15,20")
 
@@ -25,13 +25,14 @@ def test_json_has_the_numbers_of_the_library(saliency, photo, tiny_weights):
     boxes = [Box(0, 0, 20, 10), Box(-5, 3.5, 15, 20)]
     expected = measure_regions(prediction.density, boxes)
     assert told["image"] == str(photo)
-    assert told["image_size"] == list(prediction.image_size)
+    assert (told["height"], told["width"]) == prediction.image_size
+    assert told["schema_version"] == 2
     for row, region in zip(told["regions"], expected, strict=True):
         assert Box(**row["box"]) == region.box
         assert row["share"] == pytest.approx(region.share)
         assert row["share_per_area"] == pytest.approx(region.share_per_area)
         assert row["peak"] == pytest.approx(region.peak)
-        assert tuple(row["peak_at"]) == region.peak_at
+        assert Point(**row["peak_at"]) == region.peak_at
         assert row["rank"] == region.rank
 
 

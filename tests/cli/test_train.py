@@ -1,4 +1,4 @@
-"""A recipe trained, described and measured by one verb after the other."""
+"""A recipe is trained; its checkpoint is described and measured, each by its verb."""
 
 import json
 import os
@@ -99,6 +99,14 @@ def test_a_table_in_a_pipe_is_not_cut_short(weights, saliency):
     assert all(word in ended.out for word in words)
 
 
+def test_an_evaluation_passes_over_what_trains_only(weights, saliency, tmp_path):
+    split = tmp_path / "all.csv"
+    split.write_text("image,part\none.jpg,train\n")
+    of_fixations = ("-s", f"data.sets.drawn-fixations.split={split}")
+    ended = saliency("evaluate", SMOKE, "-w", weights, "--spoilt", "0", "--json", *of_fixations)
+    assert [result["name"] for result in json.loads(ended.out)["network"]] == ["drawn-ratings"]
+
+
 def test_an_evaluation_of_an_unknown_set_names_the_known(weights, saliency):
     ended = saliency("evaluate", SMOKE, "-w", weights, "--only", "salicon")
     assert ended.code == 1
@@ -145,7 +153,8 @@ def test_ctrl_c_before_the_first_step_is_one_line(tmp_path):
     process.send_signal(signal.SIGINT)
     _, told = process.communicate()
     assert process.returncode == 130
-    assert told == "stopped at once; the same command goes on from the last save, if any\n"
+    message = "stopped at once; run the same command again to continue from the last save\n"
+    assert told == message
     assert list((tmp_path / "run").iterdir()) == []
 
 
@@ -160,11 +169,11 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path):
         if line.startswith("epoch 1"):
             process.send_signal(signal.SIGINT)
             break
-    assert "the same command goes on" in process.stderr.read()
+    assert "run the same command again" in process.stderr.read()
     process.stderr.close()
     assert process.wait() == 130
     again = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert again.returncode == 0
-    assert "going on from step" in again.stderr
+    assert "continuing from step" in again.stderr

@@ -1,4 +1,4 @@
-"""Two real processes of each verb that writes into one folder: the second ends in one line."""
+"""Two real processes that write into one folder, for each verb: the second ends with one line."""
 
 import json
 import os
@@ -21,26 +21,6 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 ENVIRONMENT.pop("SALIENCY_DATA", None)
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
-RECIPE = """
-[data]
-height = 64
-width = 96
-workers = 2
-sets = [
-    { name = "looked", layout = "drawn", count = 16 },
-    { name = "rated", layout = "drawn", count = 8, rated = true },
-]
-
-[model]
-encoder = "test_efficientnet"
-pretrained = false
-decoder_channels = 16
-
-[train]
-epochs = 1000
-warmup_steps = 2
-"""
-
 STUDY = """
 about = "Small"
 base = "recipe.toml"
@@ -57,9 +37,11 @@ against = "alone"
 
 
 @pytest.fixture
-def recipe(tmp_path):
+def recipe(tiny_toml, tmp_path):
+    """A recipe that takes long, read by two processes."""
     path = tmp_path / "recipe.toml"
-    path.write_text(RECIPE)
+    long = tiny_toml.read_text().replace("epochs = 2", "epochs = 1000")
+    path.write_text(long.replace("[data]", "[data]\nworkers = 2"))
     return path
 
 
@@ -107,7 +89,7 @@ def assert_kept_out(words, folder, other, verb):
     assert ended.stdout == ""
     assert "Traceback" not in ended.stderr
     line = ended.stderr.splitlines()[-1]
-    start = f"error: {folder} should be written to by one run at a time. Found another in it: "
+    start = f"error: {folder} should be used by one run at a time. Found another in it: "
     assert line.startswith(f"{start}`saliency {verb} ")
     assert f"process {other.pid} on" in line
     assert "name another folder with -o" in line
@@ -164,7 +146,7 @@ class TestTrain:
         again.send_signal(signal.SIGTERM)
         _, told = again.communicate()
         assert again.returncode == 130
-        assert "going on from step" in told
+        assert "continuing from step" in told
 
     def test_processes_of_one_run_share_its_folder(self, recipe, tmp_path, running):
         run = tmp_path / "run"
@@ -175,7 +157,7 @@ class TestTrain:
         for words in (alone, together):
             ended = finish(words)
             assert ended.returncode == 1
-            assert f"error: {run} should be written to by one run at a time." in ended.stderr
+            assert f"error: {run} should be used by one run at a time." in ended.stderr
             assert f"process {first} on" in ended.stderr
 
 
@@ -202,7 +184,7 @@ class TestAStudy:
         saved = state.stat().st_mtime_ns
         running(words, lambda: state.stat().st_mtime_ns > saved)
         (log,) = state.parent.glob("log.txt")
-        assert "going on from step" in log.read_text()
+        assert "continuing from step" in log.read_text()
 
 
 def find_state(folder):

@@ -7,8 +7,8 @@ import pytest
 from saliency.curation.describe import DENSITY_SIZE, describe, open_set
 from saliency.curation.pack import open_source, pack
 from saliency.curation.page import to_charts, write_page
+from saliency.datasets.config import SetConfig
 from saliency.errors import DatasetError
-from saliency.training.config import SetConfig
 
 
 def test_counts_and_sizes_of_fixations(osie_copy):

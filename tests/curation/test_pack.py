@@ -17,20 +17,14 @@ import torch
 
 from saliency.curation.pack import QUALITY, SIZE, open_source, pack, to_packed_size
 from saliency.datasets import PackedDataset
+from saliency.datasets.config import SetConfig
+from saliency.datasets.sets import build_set, build_sets, groups_of, hashed_part, open_whole_set
 from saliency.errors import ConfigError, DatasetError
 from saliency.fixations import to_fixation_map
 from saliency.metrics import cc
 from saliency.preprocessing import Preprocessing, resize
-from saliency.training.config import SetConfig, load_config
-from saliency.training.data import (
-    PlainBatches,
-    TrainingLoader,
-    build_set,
-    build_sets,
-    groups_of,
-    hashed_part,
-    open_whole_set,
-)
+from saliency.training.config import load_config
+from saliency.training.data import PlainBatches, TrainingLoader
 from saliency.types import Fixations
 
 SALICON = SetConfig(name="salicon", layout="salicon")
@@ -216,7 +210,7 @@ def test_a_stopped_run_goes_on_with_what_is_missing(ava_copy, tmp_path):
     assert {path.name for path in out.iterdir()} == {
         "manifest.json", "ava-00000.tar", "ava-00000.json"
     }  # fmt: skip
-    with pytest.raises(DatasetError, match="packed to the end"):
+    with pytest.raises(DatasetError, match="packed completely"):
         PackedDataset(out)
     seen = []
     pack(source, out, shard_images=5, on_image=seen.append)
@@ -233,7 +227,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(ava_copy, tmp_path):
     program = (
         "import sys; from pathlib import Path\n"
         "from saliency.curation.pack import open_source, pack\n"
-        "from saliency.training.config import SetConfig\n"
+        "from saliency.datasets.config import SetConfig\n"
         "source = open_source(SetConfig(name='ava', layout='ava'), Path(sys.argv[1]))\n"
         "pack(source, Path(sys.argv[2]), shard_images=4)\n"
     )

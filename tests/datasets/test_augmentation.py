@@ -1,13 +1,13 @@
 import subprocess
 import sys
-import time
 from dataclasses import replace
+from itertools import product
 
 import cv2
 import numpy as np
 import pytest
 
-from saliency.datasets.augmentation import Augmentation
+from saliency.datasets.augmentation import STRETCH, Augmentation, _CropToSize
 from saliency.fixations import to_density
 from saliency.types import Fixations, Sample
 
@@ -54,6 +54,27 @@ def test_a_dot_stays_under_its_fixation(dotted, size, flip):
             for values in (sample.image[..., 0].astype(float), sample.density):
                 assert locate(values, (x, y)) == pytest.approx((x, y), abs=0.25)
     assert checked > 12
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (400, 300), (300, 900)])
+@pytest.mark.parametrize("size", [(96, 96), (64, 160), (128, 96)])
+def test_a_crop_for_another_size_is_hardly_stretched(size, shape):
+    crop = _CropToSize(size, (0.7, 1.0), (0.85, 1.18))
+    for share, stretch in product((0.7, 1.0), (0.85, 1.0, 1.18)):
+        height, width = crop.crop_size(*shape, share, stretch)
+        assert 1 / STRETCH - 1e-9 < (width / height) / (size[1] / size[0]) < STRETCH + 1e-9
+        assert height <= shape[0] + 1e-9
+        assert width <= shape[1] + 1e-9
+
+
+@pytest.mark.parametrize("as_a_whole", [False, True])
+@pytest.mark.parametrize("size", [(96, 96), (64, 160), (128, 96)])
+def test_a_sample_has_the_size_of_its_batch(dotted, size, as_a_whole):
+    augmentation = Augmentation(SIZE, follows_size=True)
+    sample = augmentation(dotted, 0, as_a_whole=as_a_whole, size=size)
+    assert sample.image.shape == (*size, 3)
+    assert sample.density.shape == size
+    assert augmentation(dotted, 0).image.shape == (*SIZE, 3)
 
 
 @pytest.mark.parametrize("x", [0.0, 0.4, 310.99])
@@ -161,18 +182,3 @@ def test_tiny_and_extreme_images_pass(shape):
 def test_other_modules_do_not_import_albumentations():
     code = "import sys, saliency.datasets; sys.exit('albumentations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_an_image_takes_milliseconds():
-    rng = np.random.default_rng(0)
-    fixations = Fixations(
-        rng.uniform(0, 560, 150).astype("f4"), rng.uniform(0, 420, 150).astype("f4")
-    )
-    image = rng.integers(0, 256, (420, 560, 3), dtype=np.uint8)
-    sample = Sample(image, "noise", "0", fixations, to_density(fixations, (420, 560)))
-    augmentation = Augmentation((288, 384))
-    augmentation(sample, 0)
-    started = time.process_time()
-    for seed in range(20):
-        augmentation(sample, seed)
-    assert (time.process_time() - started) / 20 < 0.03  # about 4 ms on an idle core

@@ -75,7 +75,7 @@ def test_foreign_files_among_the_images_are_passed_over(root, write_image):
 @pytest.mark.parametrize("text", ["1 2 3\n", "1 2 3\n4 5\n", "a b c\n", "", "<html></html>\n"])
 def test_a_file_of_another_kind_is_one_clear_error(root, text):
     (root / "AVA.txt").write_text(text)
-    with pytest.raises(DatasetError, match=r"AVA\.txt should have 15 whole numbers a row"):
+    with pytest.raises(DatasetError, match=r"AVA\.txt should have 15 whole numbers in each row"):
         AvaDataset(root)
 
 

@@ -29,7 +29,7 @@ def test_select_names_what_the_set_lacks():
 def test_an_absent_folder_is_reported_with_what_is_there(tmp_path):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(DatasetError, match=r"expected .*stimuli.*Found in .*notes\.txt, pictures/"):
+    with pytest.raises(DatasetError, match=r"Expected .*stimuli.*Found in .*notes\.txt, pictures/"):
         require_folder(tmp_path, "stimuli", "OSIE")
 
 

@@ -8,8 +8,8 @@ from torch.utils.data import DataLoader
 from saliency.attributes import Attribute
 from saliency.curation.pack import open_source, pack
 from saliency.datasets import PackedDataset, RatingsDataset, Subset, is_packed
+from saliency.datasets.config import SetConfig
 from saliency.errors import DatasetError, ImageDecodeError
-from saliency.training.config import SetConfig
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_set_packed_without_further_columns_is_refused_where_they_are_asked_fo
     bare = replace(source, dataset=Subset(source.dataset, range(7)))  # pack knows no ratings in it
     pack(bare, tmp_path / "bare")
     assert len(PackedDataset(tmp_path / "bare")) == 7
-    with pytest.raises(DatasetError, match=r"further columns.*pack the set again"):
+    with pytest.raises(DatasetError, match=r"further columns.*pack it again"):
         PackedDataset(tmp_path / "bare", attributes=KIND)[0]
 
 

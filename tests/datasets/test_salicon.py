@@ -6,8 +6,9 @@ from PIL import Image
 from scipy.io import loadmat, savemat
 
 from saliency.datasets import SaliconDataset
+from saliency.datasets.batching import TrainingDataset
 from saliency.datasets.salicon import read_mat_fixations
-from saliency.errors import DatasetError, ImageError
+from saliency.errors import DatasetError, ImageError, LabelError
 from saliency.fixations import to_fixation_map
 
 SIZE = (30, 40)
@@ -204,6 +205,25 @@ def test_a_damaged_map_counts_as_a_damaged_image(root):
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(ImageError, match=r"COCO_1\.png"):
         SaliconDataset(root)[0]
+
+
+@pytest.mark.parametrize("damage", ["map of another size", "map of zeros", "damaged .mat"])
+def test_training_passes_over_damaged_labels_and_names_them_once(root, caplog, damage):
+    match damage:
+        case "map of another size":
+            write_grey(root / "maps/train/COCO_1.png", np.ones((8, 8), np.uint8))
+        case "map of zeros":
+            write_grey(root / "maps/train/COCO_1.png", np.zeros(SIZE, np.uint8))
+        case "damaged .mat":
+            path = write_mat(root / "fixations/train/COCO_1.mat", [np.ones((3, 2))])
+            path.write_bytes(path.read_bytes()[:-40])
+    dataset = SaliconDataset(root)
+    with pytest.raises(LabelError, match="COCO_1"):
+        dataset[0]
+    training = TrainingDataset([dataset], lambda sample, seed, **_: sample, seed=0)
+    assert [training[0][0].image_id, training[0][0].image_id] == ["COCO_2.jpg", "COCO_2.jpg"]
+    assert len(caplog.records) == 1
+    assert "COCO_1.jpg" in caplog.text
 
 
 def test_a_wrong_folder_says_what_was_expected_and_found(tmp_path):

@@ -6,12 +6,23 @@ from saliency.errors import DatasetError
 from saliency.types import SCORES
 
 
-@pytest.mark.parametrize(("low", "high"), [(1, 7), (1, 5), (0, 1), (1, 10), (-3, 3), (0, 100)])
-def test_the_affine_mean_and_the_mass_are_kept(low, high):
+@pytest.mark.parametrize(("low", "high"), [(1, 10), (-5, 5), (0, 100)])
+def test_a_scale_of_ten_or_more_keeps_the_mean_from_end_to_end(low, high):
     counts = np.random.default_rng(high).integers(0, 50, high - low + 1) + 1
     mean = counts @ np.arange(low, high + 1) / counts.sum()
     bins = to_ten_bins(counts, low, high)
     assert bins @ SCORES == pytest.approx(1 + 9 * (mean - low) / (high - low), abs=1e-12)
+    assert bins.sum() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 7), (1, 5), (0, 1), (-3, 3)])
+def test_a_coarse_scale_keeps_the_mean_but_for_the_outer_halves_of_the_outer_bins(low, high):
+    counts = np.random.default_rng(high).integers(0, 50, high - low + 1) + 1
+    ratings = np.arange(low, high + 1)
+    mean = counts @ ratings / counts.sum()
+    bins = to_ten_bins(counts, low, high)
+    line = 5.5 + 10 / len(ratings) * (mean - ratings.mean())
+    assert bins @ SCORES == pytest.approx(line, abs=0.09)
     assert bins.sum() == pytest.approx(1, abs=1e-12)
     assert (bins >= 0).all()
 
@@ -22,21 +33,15 @@ def test_on_a_fine_scale_mass_lies_only_in_the_two_nearest_bins():
     np.testing.assert_allclose(to_ten_bins(counts, 1, 19)[1:3], [0.5, 0.5])
 
 
-def test_a_coarse_rating_is_spread_over_its_cell():
-    bins = to_ten_bins([0, 0, 1, 0, 0, 0, 0], 1, 7)  # a 3 of 1..7 stands at 4 -+ .75
-    np.testing.assert_allclose(bins[2:5], [3 / 16, 5 / 8, 3 / 16], atol=1e-3)
+def test_a_coarse_rating_is_spread_over_its_part_of_the_scale():
+    bins = to_ten_bins([0, 0, 1, 0, 0, 0, 0], 1, 7)  # a 3 of 1..7 stands at 4.07 -+ .71
+    assert bins @ SCORES == pytest.approx(5.5 - 10 / 7, abs=1e-3)
+    assert np.flatnonzero(bins > 1e-6).tolist() == [2, 3, 4]
 
 
-def test_even_votes_on_a_coarse_scale_leave_no_gaps():
-    bins = to_ten_bins([1] * 7, 1, 7)
-    assert np.ptp(bins[2:8]) < 1e-3  # at the ends, some mass stays on the last bins
-
-
-@pytest.mark.parametrize("end", [0, -1])
-def test_the_worst_and_the_best_rating_stay_at_the_ends(end):
-    counts = np.zeros(7)
-    counts[end] = 1
-    assert to_ten_bins(counts, 1, 7)[end] == 1
+@pytest.mark.parametrize("ratings", [2, 5, 7, 9])
+def test_even_votes_give_even_bins(ratings):
+    np.testing.assert_allclose(to_ten_bins([1] * ratings, 1, ratings), 0.1, atol=1e-3)
 
 
 def test_ten_ratings_stay_as_they_are():

@@ -31,7 +31,7 @@ def test_images_that_are_not_there_are_reported(path, caplog):
 
 
 def test_an_image_that_the_split_does_not_place_is_an_error(path):
-    with pytest.raises(DatasetError, match=r"Found 1 that it does not name: new\.jpg"):
+    with pytest.raises(DatasetError, match=r"Found 1 that it does not list: new\.jpg"):
         pick_part(read_split(path), ["a.jpg", "new.jpg"], "train")
 
 

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,9 +55,7 @@ def test_every_fold_equals_scikit_learns_ridge_on_the_other_folds(recipe):
     results = cross_validate(config, recipe.parent)
 
     torch.manual_seed(0)  # the same random encoder
-    model = config.model.model_copy(
-        update={"saliency": False, "guidance": False, "final_features": False}
-    )
+    model = replace(config.model, saliency=False, guidance=False, final_features=False)
     network = SaliencyNetwork(config.model_copy(update={"model": model}).architecture()).eval()
     preprocessing = Preprocessing(64, 96, network.encoder.mean, network.encoder.std)
     dataset = RatingsDataset(recipe.parent / "mine", "mine", low=1, high=10)

@@ -202,7 +202,7 @@ def test_no_crop_is_no_result():
 
 
 def test_scores_are_one_a_crop():
-    with pytest.raises(InsightError, match=r"`scores` should have one a crop, 2. Found 1"):
+    with pytest.raises(InsightError, match=r"`scores` should have one per crop, 2. Found 1"):
         rank_crops(crops_of(0.5, 0.6), [5])
 
 

@@ -54,7 +54,32 @@ def test_coco_says_which_size_its_boxes_are_for():
     assert parse_region_file(json.dumps(COCO), "dog.jpg").image_size is None
 
 
-@pytest.mark.parametrize("name", ["bird.jpg", "train/cat.jpg", "CAT.JPG"])
+@pytest.mark.parametrize(
+    ("photo", "x"),
+    [
+        ("cat.jpg", 1),
+        ("photos/cat.jpg", 1),
+        ("sub/cat.jpg", 2),
+        ("a/sub/cat.jpg", 2),
+        ("b/cat.jpg", 3),
+    ],
+)
+def test_coco_tells_photos_of_one_name_apart_by_their_folders(photo, x):
+    names = ("cat.jpg", "sub/cat.jpg", "b\\cat.jpg")
+    images = [{"id": number, "file_name": name} for number, name in enumerate(names, 1)]
+    boxes = [{"image_id": number, "bbox": [number, 0, 5, 5]} for number in (1, 2, 3)]
+    found = parse_region_file(json.dumps({"images": images, "annotations": boxes}), photo)
+    assert found.regions == (Region("region", Box(x, 0, 5, 5)),)
+
+
+def test_two_photos_of_one_name_and_no_folder_that_agrees_are_an_error():
+    images = [{"id": n, "file_name": f"{n}/cat.jpg"} for n in (1, 2)]
+    boxes = [{"image_id": 1, "bbox": [1, 2, 3, 4]}]
+    with pytest.raises(InsightError, match=r"once\. Found it 2 times"):
+        parse_region_file(json.dumps({"images": images, "annotations": boxes}), "x/cat.jpg")
+
+
+@pytest.mark.parametrize("name", ["bird.jpg", "CAT.JPG"])
 def test_a_photo_that_coco_does_not_name_is_said(name):
     with pytest.raises(InsightError, match=rf"should name {name} once. Found it 0 times"):
         parse_region_file(json.dumps(COCO), name)

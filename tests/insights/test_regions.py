@@ -1,4 +1,4 @@
-"""Shares of known densities are what areas and masses say."""
+"""Shares of known densities equal those computed from areas and masses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the released network sees in a portrait: the face first."""
+"""The released network's first focal point in a portrait is the face."""
 
 import numpy as np
 import pytest

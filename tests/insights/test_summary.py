@@ -136,7 +136,7 @@ def test_half_the_photo_has_concentration_a_fifth():
 def test_the_order_counts_points_by_share(draw_blobs):
     blobs = [(100 + 200 * i, 240, 25, (i + 1) / 6) for i in range(3)]
     points = summarize(draw_blobs((480, 640), *blobs)).focal_points
-    assert [(p.order, round(p.x / 100)) for p in points] == [(1, 5), (2, 3), (3, 1)]
+    assert [(p.rank, round(p.x / 100)) for p in points] == [(1, 5), (2, 3), (3, 1)]
 
 
 @pytest.mark.parametrize(

@@ -189,3 +189,14 @@ def test_pooling_by_an_even_density_is_the_mean():
     feature = torch.rand(2, 3, 4, 6)
     even = torch.full((2, 8, 12), 1 / 96)
     torch.testing.assert_close(pool_where([feature], even), feature.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_mixed_logits_are_the_mean_of_both_heads(share, rated):
+    pooled, votes = rated
+    one, other = head(), head()
+    one.fit(pooled, votes, 10.0)
+    other.fit(2 * pooled[::2] + 1, votes[::2].flip(1), 1.0)  # standardised in another way
+    before, others = logits_of(one, pooled), logits_of(other, pooled)
+    one.mix(other, share)
+    torch.testing.assert_close(logits_of(one, pooled), before.lerp(others, share))

@@ -1,4 +1,4 @@
-"""The network: which heads it has, how they meet, and that rows of a batch do not."""
+"""The network: its heads, their connection, and the independence of a batch's rows."""
 
 from dataclasses import replace
 
@@ -139,7 +139,7 @@ def test_at_the_start_guidance_leaves_the_density_alone():
 
 
 def test_guidance_carries_the_saliency_loss_to_the_scores():
-    network = build()
+    network = build(replace(TINY, stop_guidance_gradient=False))
     assert "logits.weight" in reached_by_the_saliency_loss(network)
     assert network.aesthetics.logits.weight.grad.any()
 

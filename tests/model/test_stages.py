@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from saliency.errors import ConfigError
-from saliency.model.encoder import Encoder
+from saliency.model.encoders import build_encoder
 from saliency.model.stages import run_stages
 
 
@@ -16,7 +16,7 @@ from saliency.model.stages import run_stages
     ],
 )
 def test_stages_one_after_the_other_are_the_encoder(name, final):
-    encoder = Encoder(name, final_features=final).eval()
+    encoder = build_encoder(name, final_features=final).eval()
     images = torch.randn(2, 3, 64, 96)
     cut = run_stages(encoder.stages(), images)
     whole = encoder(images)
@@ -26,13 +26,13 @@ def test_stages_one_after_the_other_are_the_encoder(name, final):
 
 
 def test_stages_hold_the_encoders_own_layers():
-    encoder = Encoder("test_efficientnet", final_features=True)
+    encoder = build_encoder("test_efficientnet", final_features=True)
     own = {id(p) for p in encoder.parameters()}
     assert {id(p) for stage in encoder.stages() for p in stage.parameters()} == own
 
 
 def test_asking_for_stages_does_not_end_training():
-    encoder = Encoder("test_efficientnet")
+    encoder = build_encoder("test_efficientnet")
     encoder.stages()
     assert encoder.training
 
@@ -42,4 +42,4 @@ def test_asking_for_stages_does_not_end_training():
 )
 def test_other_encoders_are_refused_with_those_that_can(name, final):
     with pytest.raises(ConfigError, match=rf"tf_efficientnet_lite0.*Found '{name}'"):
-        Encoder(name, final_features=final).stages()
+        build_encoder(name, final_features=final).stages()

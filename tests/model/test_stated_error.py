@@ -1,4 +1,4 @@
-"""What a head says of its own errors."""
+"""The errors that a head states."""
 
 import math
 
@@ -172,7 +172,8 @@ def test_features_are_dropped_the_same_for_the_same_seed():
 
 
 def test_sampled_logits_are_those_of_the_read_out_with_features_dropped():
-    network = SaliencyNetwork(Architecture("test_efficientnet", decoder_channels=16)).eval()
+    architecture = Architecture("test_efficientnet", decoder_channels=16, dropout=0.3)
+    network = SaliencyNetwork(architecture).eval()
     with torch.no_grad():
         output = network(torch.rand(2, 3, 64, 96))
         kept = network.draw_dropout(5, 0)
@@ -183,7 +184,8 @@ def test_sampled_logits_are_those_of_the_read_out_with_features_dropped():
 
 
 def test_nothing_dropped_changes_nothing():
-    network = SaliencyNetwork(Architecture("test_efficientnet", decoder_channels=16)).eval()
+    architecture = Architecture("test_efficientnet", decoder_channels=16, dropout=0.3)
+    network = SaliencyNetwork(architecture).eval()
     with torch.no_grad():
         output = network(torch.rand(2, 3, 64, 96))
         kept = torch.ones(3, network.aesthetics.pooled_length)

@@ -41,7 +41,7 @@ def test_the_numbers_are_those_of_the_library(client, jpeg, expected):
     assert body["score"] == pytest.approx(expected.score, abs=1e-4)
     assert body["score_std"] == pytest.approx(expected.score_std, abs=1e-4)
     np.testing.assert_allclose(body["score_distribution"], expected.score_distribution, atol=1e-4)
-    assert body["image_size"] == [512, 512]
+    assert (body["height"], body["width"]) == (512, 512)
 
 
 def test_the_density_is_that_of_the_library(client, jpeg, expected):
@@ -62,7 +62,7 @@ def test_the_summary_is_that_of_the_library(client, jpeg, expected):
         [p.share for p in summary.focal_points], abs=1e-3
     )
     assert body["center_of_mass"]["x"] == pytest.approx(summary.center_of_mass.x, abs=0.1)
-    assert [p["order"] for p in body["focal_points"]] == [p.order for p in summary.focal_points]
+    assert [p["rank"] for p in body["focal_points"]] == [p.rank for p in summary.focal_points]
     assert body["thirds_distance"] == pytest.approx(summary.thirds_distance, abs=1e-3)
     assert body["left_right_balance"] == pytest.approx(summary.left_right_balance, abs=1e-3)
 
@@ -95,8 +95,8 @@ def test_pictures_are_those_of_the_library(client, photo, query, draw):
 
 
 def test_the_map_comes_in_the_json_only_when_asked(client, jpeg, expected):
-    assert client.post("/v1/predict", content=jpeg, headers=JPEG).json()["map"] is None
-    encoded = client.post("/v1/predict?map=16", content=jpeg, headers=JPEG).json()["map"]
+    assert client.post("/v1/predict", content=jpeg, headers=JPEG).json()["map_png"] is None
+    encoded = client.post("/v1/predict?map=16", content=jpeg, headers=JPEG).json()["map_png"]
     picture = decode_png(base64.b64decode(encoded, validate=True))
     drawn = to_saliency_map(expected.density, bits=16)
     assert np.abs(picture.astype(int) - drawn.astype(int)).max() <= 30
@@ -143,7 +143,18 @@ def test_regions_are_those_of_the_library(client, jpeg, expected):
         assert found["share"] == pytest.approx(wanted.share, abs=1e-4)
         assert found["share_per_area"] == pytest.approx(wanted.share_per_area, abs=1e-3)
         assert found["rank"] == wanted.rank
-    assert [region["box"] for region in regions] == [*boxes[:2], [400.5, 10.25, 111.5, 50]]
+    found = [[*region["box"].values()] for region in regions]
+    assert found == [*boxes[:2], [400.5, 10.25, 111.5, 50]]
+    assert [region["name"] for region in regions] == ["1", "2", "3"]
+
+
+def test_boxes_may_be_named_and_are_answered_as_they_are_sent(client, jpeg):
+    boxes = [{"name": "face", "x": 165, "y": 60, "width": 125, "height": 130}]
+    form = {"files": {"image": ("a.jpg", jpeg)}, "data": {"boxes": json.dumps(boxes)}}
+    body = client.post("/v1/regions", **form).json()
+    [region] = body["regions"]
+    assert {"name": region["name"], **region["box"]} == boxes[0]
+    assert (body["image"], body["schema_version"]) == ("a.jpg", 2)
 
 
 def test_boxes_may_come_in_the_query(client, jpeg):
@@ -158,7 +169,7 @@ def test_crops_keep_their_aspect_and_say_what_they_keep(client, jpeg, expected):
     assert [c["aspect"] for c in body["crops"]] == ["16:9", "16:9", "4:5", "4:5"]
     assert [c["rank"] for c in body["crops"]] == [1, 2, 1, 2]
     for crop in body["crops"]:
-        x, y, width, height = crop["box"]
+        x, y, width, height = (int(side) for side in crop["box"].values())
         assert 0 <= x < x + width <= 512
         assert 0 <= y < y + height <= 512
         wide, high = map(int, crop["aspect"].split(":"))
@@ -173,7 +184,7 @@ def test_a_crops_score_is_that_of_the_cut_photo(client, photo):
     png = cv2.imencode(".png", cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))[1].tobytes()
     url = "/v1/crops?aspect=1:1&count=1"
     [crop] = client.post(url, content=png, headers=headers).json()["crops"]
-    x, y, width, height = crop["box"]
+    x, y, width, height = (int(side) for side in crop["box"].values())
     cut = np.ascontiguousarray(photo[y : y + height, x : x + width])
     score = Predictor.load(device="cpu").predict(cut).score
     assert crop["score"] == pytest.approx(score, abs=1e-4)
@@ -184,6 +195,7 @@ def test_the_model_is_the_released_one(client):
     assert body["sha256"] == to_sha256(released_weights())
     assert body["metrics"]
     assert body["preprocessing"]["height"] == 288
+    assert len(body["score_quantiles"]) == 101
     assert body["device"] == "cpu"
 
 

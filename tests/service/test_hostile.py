@@ -1,15 +1,12 @@
-"""What nobody should send, over real sockets: each gets its answer, and the service goes on."""
+"""Hostile requests over real sockets: each gets an answer, and the service continues."""
 
 import io
 import json
 import math
 import select
-import socket
 import struct
-import time
 import zlib
 from http.client import HTTPResponse
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -63,16 +60,6 @@ def post_form(client, path, body, content_type="multipart/form-data; boundary=B"
     return client.post(path, content=body, headers={"Content-Type": content_type})
 
 
-def read_rss(server):
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
-
-
-def connect(server):
-    url = httpx.URL(server.url)
-    return socket.create_connection((url.host, url.port), timeout=30)
-
-
 def read_answer(sock, method="GET"):
     answer = HTTPResponse(sock, method=method)
     answer.begin()
@@ -93,21 +80,20 @@ def test_half_an_image_is_refused_with_a_reason(client, image, kind, check_probl
 
 def test_a_picture_that_claims_to_be_huge_is_refused_at_once(client, tiny, check_problem):
     claim = build_png(50_000, 50_000, chunk(b"IDAT", zlib.compress(b"\0" * 1000)))
-    before, began = read_rss(tiny), time.monotonic()
+    before = tiny.rss()
     answer = client.post("/v1/predict", content=claim, headers=PNG)
-    assert time.monotonic() - began < 5
-    assert read_rss(tiny) - before < 50 * MIB
+    assert tiny.rss() - before < 50 * MIB
     assert "2,500,000,000" in check_problem(answer, 413, "image_too_large")
 
 
 def test_a_webp_canvas_that_claims_to_be_huge_is_refused(client, tiny, check_problem):
     side = (16_000 - 1).to_bytes(3, "little")
     body = b"WEBPVP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + side + side
-    before = read_rss(tiny)
+    before = tiny.rss()
     claim = b"RIFF" + struct.pack("<I", len(body)) + body
     answer = client.post("/v1/predict", content=claim, headers=OCTETS)
     assert answer.status_code in (413, 422)
-    assert read_rss(tiny) - before < 50 * MIB
+    assert tiny.rss() - before < 50 * MIB
 
 
 def test_a_small_file_of_many_pixels_is_refused(client, check_problem):
@@ -119,18 +105,18 @@ def test_a_small_file_of_many_pixels_is_refused(client, check_problem):
 
 def test_data_beyond_the_last_row_is_never_inflated(client, tiny):
     bomb = build_png(8, 8, chunk(b"IDAT", zlib.compress(bytes(300 * MIB), 9)))
-    before = read_rss(tiny)
+    before = tiny.rss()
     assert client.post("/v1/predict", content=bomb, headers=PNG).status_code in (200, 422)
-    assert read_rss(tiny) - before < 100 * MIB
+    assert tiny.rss() - before < 100 * MIB
 
 
 def test_a_text_chunk_that_inflates_does_not_fill_the_memory(client, tiny):
     text = b"Comment\0\0" + zlib.compress(bytes(300 * MIB), 9)
     rows = zlib.compress(bytes(9 * 8))
     bomb = build_png(8, 8, chunk(b"zTXt", text), chunk(b"IDAT", rows))
-    before = read_rss(tiny)
+    before = tiny.rss()
     assert client.post("/v1/predict", content=bomb, headers=PNG).status_code in (200, 422)
-    assert read_rss(tiny) - before < 100 * MIB
+    assert tiny.rss() - before < 100 * MIB
 
 
 def test_a_jpeg_of_endless_passes_costs_nothing(client, check_problem):
@@ -138,11 +124,9 @@ def test_a_jpeg_of_endless_passes_costs_nothing(client, check_problem):
     data = encode(Image.new("L", (4000, 3000), 128), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
     bomb = data[:-2] + last * 5000 + b"\xff\xd9"
-    began = time.monotonic()
     answer = client.post("/v1/predict", content=bomb, headers=OCTETS)
     assert "scans" in check_problem(answer, 422, "image_undecodable")
-    assert time.monotonic() - began < 5
-    assert ask(client, data)["image_size"] == [3000, 4000]
+    assert ask_size(client, data) == (3000, 4000)
 
 
 def test_svg_is_another_media_type(client, check_problem):
@@ -174,7 +158,7 @@ def test_a_script_behind_an_image_signature_is_no_image(client, data, check_prob
 def test_a_zip_behind_a_photo_is_ignored(client, image):
     data = encode(Image.fromarray(image), "JPEG") + b"PK\x03\x04" + bytes(1000)
     answer = client.post("/v1/predict", content=data, headers=OCTETS)
-    assert answer.json()["image_size"] == [40, 60]
+    assert (answer.json()["height"], answer.json()["width"]) == (40, 60)
 
 
 # --- images that are odd, and right ---
@@ -186,21 +170,33 @@ def ask(client, data):
     return answer.json()
 
 
+def ask_size(client, data):
+    body = ask(client, data)
+    return body["height"], body["width"]
+
+
+def test_a_jpeg_without_its_end_has_a_note(client, image):
+    data = encode(Image.fromarray(image), "JPEG")
+    assert ask(client, data)["notes"] == []
+    [note] = ask(client, data[:-2])["notes"]
+    assert "end-of-image" in note
+
+
 @pytest.mark.parametrize("mode", ["CMYK", "L", "YCbCr"])
 def test_a_jpeg_of_another_colour_space_is_read(client, image, mode):
     data = encode(Image.fromarray(image).convert(mode), "JPEG")
-    assert ask(client, data)["image_size"] == [40, 60]
+    assert ask_size(client, data) == (40, 60)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
 def test_a_png_of_every_mode_is_read(client, image, mode):
     grey = Image.fromarray(image).convert("L" if mode == "I;16" else "RGBA")
-    assert ask(client, encode(grey.convert(mode)))["image_size"] == [40, 60]
+    assert ask_size(client, encode(grey.convert(mode))) == (40, 60)
 
 
 def test_a_palette_with_transparency_is_read(client, image):
     palette = Image.fromarray(image).quantize(16)
-    assert ask(client, encode(palette, transparency=3))["image_size"] == [40, 60]
+    assert ask_size(client, encode(palette, transparency=3)) == (40, 60)
 
 
 def test_sixteen_bits_say_the_same_as_eight(client, image):
@@ -216,7 +212,7 @@ def test_the_size_is_that_of_the_upright_photo(client, image, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encode(Image.fromarray(image), "JPEG", exif=exif)
-    assert ask(client, data)["image_size"] == [60, 40]
+    assert ask_size(client, data) == (60, 40)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +231,7 @@ def test_of_an_animation_the_first_frame_counts(client, kind, options):
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 1)])
 def test_the_thinnest_images_get_every_answer(client, size):
     data = encode(Image.new("RGB", size, "red"))
-    assert ask(client, data)["image_size"] == list(size[::-1])
+    assert ask_size(client, data) == size[::-1]
     for render in ("overlay", "heatmap", "map&bits=16"):
         headers = PNG | {"Accept": "image/png"}
         picture = client.post(f"/v1/predict?render={render}", content=data, headers=headers)
@@ -254,7 +250,7 @@ def test_a_long_body_is_refused_before_it_is_all_sent(tiny):
     """No Content-Length: 200 MB in chunks, of which the limit is 32."""
     piece = b"10000\r\n" + bytes(0x10000) + b"\r\n"
     sent = 0
-    with connect(tiny) as sock:
+    with tiny.connect() as sock:
         sock.sendall(
             b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
@@ -270,7 +266,7 @@ def test_a_long_body_is_refused_before_it_is_all_sent(tiny):
 
 @pytest.mark.parametrize("length", [33 * MIB, 10**17])
 def test_a_length_beyond_the_limit_is_refused_before_the_body(tiny, length, check_problem):
-    with connect(tiny) as sock:
+    with tiny.connect() as sock:
         head = "POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
         sock.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode())
         check_problem(read_answer(sock), 413, "image_too_large")
@@ -278,14 +274,14 @@ def test_a_length_beyond_the_limit_is_refused_before_the_body(tiny, length, chec
 
 @pytest.mark.parametrize("length", [b"-5", b"5.0", b"x", b"9" * 5000, b"5, 6"])
 def test_a_length_that_is_no_number_is_a_bad_request(tiny, length):
-    with connect(tiny) as sock:
+    with tiny.connect() as sock:
         head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
         sock.sendall(head + b"Content-Length: " + length + b"\r\n\r\n")
         assert read_answer(sock).status_code == 400
 
 
 def test_two_framings_of_one_body_smuggle_nothing(tiny):
-    with connect(tiny) as sock:
+    with tiny.connect() as sock:
         sock.sendall(
             b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
             b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -294,16 +290,13 @@ def test_two_framings_of_one_body_smuggle_nothing(tiny):
         assert read_answer(sock).status_code == 400
 
 
-def test_a_client_that_leaves_within_its_body_is_no_fault(client, tiny):
+def test_a_client_that_leaves_within_its_body_is_no_fault(client, tiny, wait_until):
     for _ in range(5):
-        with connect(tiny) as sock:
+        with tiny.connect() as sock:
             head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
             sock.sendall(head + b"Content-Length: 1000\r\n\r\n" + bytes(500))
     wanted = 'saliency_requests_total{method="POST",route="/v1/predict",status="499"}'
-    until = time.monotonic() + 10
-    while wanted not in client.get("/metrics").text:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_until(lambda: wanted in client.get("/metrics").text)
 
 
 @pytest.mark.parametrize(
@@ -411,12 +404,13 @@ def test_more_fields_than_anybody_needs_are_refused(client, png, check_problem):
 def test_more_images_than_a_batch_takes_are_refused(client, png, check_problem):
     files = [("images", (f"{i}.png", png)) for i in range(17)]
     answer = client.post("/v1/predict/batch", files=files)
-    assert "16" in check_problem(answer, 413, "image_too_large")
+    assert "16" in check_problem(answer, 413, "too_many_images")
 
 
 def test_two_images_where_one_is_asked_are_refused(client, png, check_problem):
     files = [("image", ("a.png", png)), ("image", ("b.png", png))]
-    check_problem(client.post("/v1/predict", files=files), 413, "image_too_large")
+    detail = check_problem(client.post("/v1/predict", files=files), 400, "too_many_images")
+    assert "/v1/predict/batch" in detail
 
 
 @pytest.mark.parametrize(
@@ -433,12 +427,12 @@ def test_a_field_as_long_as_a_photo_is_refused(client, png, check_problem):
     check_problem(answer, 400, "bad_request")
 
 
-def test_megabytes_of_line_ends_around_a_form_keep_nobody_waiting(client, png):
+def test_megabytes_of_line_ends_around_a_form_cost_little(client, tiny, png):
     line_ends = b"\r\n" * 5_000_000
     body = line_ends + build_part(b"image", png, b"a.png") + b"--B--\r\n" + line_ends
-    began = time.monotonic()
+    before = tiny.cpu_s()
     assert post_form(client, "/v1/predict", body).status_code == 200
-    assert time.monotonic() - began < 10
+    assert tiny.cpu_s() - before < 10
 
 
 @pytest.mark.parametrize("charset", ["undefined", "unicode_escape", "utf-16", "no-such"])
@@ -449,13 +443,13 @@ def test_a_character_set_of_the_clients_changes_nothing(client, png, charset):
     assert answer.json()["results"][0]["name"] == r"\ud800.png"
 
 
-def test_a_slow_codec_of_pythons_does_not_stop_the_service(client, check_problem):
+def test_a_slow_codec_of_pythons_does_not_stop_the_service(client, tiny, check_problem):
     """Decoding these 250 kB as punycode takes Python seconds, in which nobody is answered."""
     body = build_part(b"boxes", b"a" * 1000 + b"-" + b"a" * 250_000) + b"--B--\r\n"
-    began = time.monotonic()
+    before = tiny.cpu_s()
     content_type = "multipart/form-data; boundary=B; charset=punycode"
     check_problem(post_form(client, "/v1/regions", body, content_type), 400, "bad_request")
-    assert time.monotonic() - began < 2
+    assert tiny.cpu_s() - before < 2
 
 
 @pytest.mark.parametrize(
@@ -479,6 +473,28 @@ def test_a_file_name_is_only_repeated(client, png, name):
     [result] = post_form(client, "/v1/predict/batch", body).json()["results"]
     assert result["name"] == name
     assert result["error"] is None
+
+
+@pytest.mark.parametrize(
+    ("extended", "name"),
+    [
+        (b"UTF-8''na%C3%AFve%20%22a%22.png", 'na\N{LATIN SMALL LETTER I WITH DIAERESIS}ve "a".png'),
+        (b"iso-8859-1'en'caf%E9.png", "caf\N{LATIN SMALL LETTER E WITH ACUTE}.png"),
+        (b"utf-8''a%5Cb.png", r"a\b.png"),
+        (b"utf-8''", ""),
+    ],
+)
+def test_a_part_whose_file_name_is_extended_alone_is_a_file(client, png, extended, name):
+    head = b'Content-Disposition: form-data; name="images"; filename*=' + extended
+    body = b"--B\r\n" + head + b"\r\n\r\n" + png + b"\r\n--B--\r\n"
+    [result] = post_form(client, "/v1/predict/batch", body).json()["results"]
+    assert (result["name"], result["error"]) == (name, None)
+
+
+@pytest.mark.parametrize("kind", ["image/jpg", "image/pjpeg", "image/x-png"])
+def test_old_names_of_media_types_are_understood(client, png, kind):
+    answer = client.post("/v1/predict", content=png, headers={"Content-Type": kind})
+    assert answer.status_code == 200
 
 
 def test_a_file_name_with_a_line_end_is_repeated_as_sent(client, png):
@@ -522,6 +538,9 @@ def test_a_file_name_is_no_path_to_write_to(client, png, tmp_path):
         "[[true, true, true, true]]",
         '[{"1": 0, "2": 0, "3": 0, "4": 0}]',
         '{"x": 1}',
+        '[{"x": 1}]',
+        '[{"name": 7, "x": 0, "y": 0, "width": 5, "height": 5}]',
+        '[{"x": "0", "y": 0, "width": 5, "height": 5}]',
         "[[[0, 0, 5, 5]]]",
         "[[0, 0, 5]]",
         "[[0, 0, 5, 5, 5]]",
@@ -559,6 +578,13 @@ def test_without_a_box_there_is_nothing_to_measure(client, png, check_problem):
     assert "1 to 1000" in check_problem(answer, 400, "bad_request")
 
 
+def test_a_name_of_a_box_that_is_no_text_of_utf8_is_repeated_as_an_escape(client, png):
+    boxes = r'[{"name": "\ud800", "x": 0, "y": 0, "width": 5, "height": 5}]'
+    form = {"files": {"image": ("a.png", png)}, "data": {"boxes": boxes}}
+    [region] = client.post("/v1/regions", **form).json()["regions"]
+    assert region["name"] == r"\ud800"
+
+
 def test_a_thousand_boxes_are_measured(client, png):
     boxes = [[i % 50, i % 30, 5, 5] for i in range(1000)]
     form = {"files": {"image": ("a.png", png)}, "data": {"boxes": json.dumps(boxes)}}
@@ -571,7 +597,7 @@ def test_a_box_far_larger_than_the_photo_is_the_photo(client, png):
         "data": {"boxes": "[[-1e300, -1e300, 1.7e308, 1.7e308]]"},
     }
     [region] = client.post("/v1/regions", **form).json()["regions"]
-    assert region["box"] == [0, 0, 60, 40]
+    assert region["box"] == {"x": 0, "y": 0, "width": 60, "height": 40}
     assert region["share"] == pytest.approx(1)
 
 
@@ -635,7 +661,7 @@ def test_head_gets_the_head_of_a_problem(client):
         "/nope",
         "/v1",
         "/v1/predict/",
-        "/docs",
+        "/redoc",
         "/v1//predict",
         "/v1/predict%00",
         "/v1/%2e%2e/healthz",
@@ -661,7 +687,7 @@ def test_an_unknown_path_is_not_found(client, path, check_problem):
     ],
 )
 def test_nothing_outside_the_page_is_served(tiny, path, check_problem):
-    with connect(tiny) as sock:  # httpx would tidy the path up
+    with tiny.connect() as sock:  # httpx would tidy the path up
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         check_problem(read_answer(sock), 404, "not_found")
 
@@ -676,7 +702,7 @@ def test_a_request_id_that_could_do_harm_is_replaced(client, request_id, check_p
 
 
 def test_a_line_end_in_a_header_makes_no_header(tiny):
-    with connect(tiny) as sock:
+    with tiny.connect() as sock:
         head = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\n\rSet-Cookie: b=c\r\n\r\n"
         sock.sendall(head)
         assert "set-cookie" not in read_answer(sock).headers
@@ -699,7 +725,7 @@ def test_bytes_beyond_ascii_in_a_header_are_no_fault(client):
 
 def test_an_endless_head_is_cut_short(tiny):
     """Read without a limit, it would fill the memory: 8 MB of one header that never ends."""
-    with connect(tiny) as sock:
+    with tiny.connect() as sock:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: ")
         with pytest.raises(ConnectionError):  # noqa: PT012  # it closes after any of these
             for _ in range(800):
@@ -721,7 +747,7 @@ def test_an_endless_head_is_cut_short(tiny):
     ],
 )
 def test_after_a_garbled_request_the_service_goes_on(client, tiny, request_line):
-    with connect(tiny) as sock:
+    with tiny.connect() as sock:
         sock.sendall(request_line + b"\r\nHost: a\r\n\r\n")
         assert read_answer(sock).status_code == 400
     assert client.get("/healthz").status_code == 200
@@ -731,7 +757,7 @@ def test_an_offer_of_http_2_does_not_lose_the_body(tiny, png):
     """As `curl --http2` sends it; parsers that take every Upgrade for the end drop the photo."""
     head = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
-    with connect(tiny) as sock:
+    with tiny.connect() as sock:
         sock.sendall(head + offer + b"Content-Length: %d\r\n\r\n" % len(png) + png)
         assert read_answer(sock).status_code == 200
 
@@ -741,7 +767,7 @@ def test_requests_in_a_pipeline_are_answered_in_order(tiny, png):
     post += b"Content-Length: %d\r\n\r\n" % len(png) + png
     get = b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n"
     last = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    with connect(tiny) as sock:
+    with tiny.connect() as sock:
         sock.sendall(post + get + post + last)
         received = b"".join(iter(lambda: sock.recv(65536), b""))
     statuses = [part.split()[0] for part in received.split(b"HTTP/1.1 ")[1:]]
@@ -750,7 +776,7 @@ def test_requests_in_a_pipeline_are_answered_in_order(tiny, png):
 
 def test_methods_that_clients_invent_do_not_grow_the_metrics(client, tiny):
     for i in range(20):
-        with connect(tiny) as sock:
+        with tiny.connect() as sock:
             sock.sendall(b"MADEUP%d /healthz HTTP/1.1\r\nHost: a\r\n\r\n" % i)
             assert read_answer(sock).status_code == 405
     metrics = client.get("/metrics").text
@@ -764,11 +790,9 @@ def test_paths_that_clients_invent_do_not_grow_the_metrics(client):
     assert "nope" not in client.get("/metrics").text
 
 
-def test_what_a_client_says_stays_on_its_line_of_the_log(client, tiny):
+def test_what_a_client_says_stays_on_its_line_of_the_log(client, tiny, wait_until):
     client.get("/x%0a2030-01-01%20ERROR%20forged%1b[31m%e2%80%a8%c2%85end")
-    until = time.monotonic() + 5
-    while "forged" not in tiny.log():
-        assert time.monotonic() < until
+    wait_until(lambda: "forged" in tiny.log())
     [line] = [line for line in tiny.log().splitlines() if "forged" in line]
     assert r"/x\n2030-01-01" in line
     assert line.isprintable()

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("ray.serve")
 
-START_S = 120
+START_S = 300
 SERVE = """
 import signal, sys
 import ray
@@ -101,7 +101,7 @@ def test_errors_are_problems_as_on_uvicorn(on_ray, check_problem):
     [
         ({}, "SALIENCY_API_KEYS"),
         ({"auth": "off", "ray_max_replicas": 0}, "SALIENCY_RAY_MAX_REPLICAS"),
-        ({"auth": "off", "ray_min_replicas": 9}, "should be at least 9"),
+        ({"auth": "off", "ray_min_replicas": 9}, "should be at least SALIENCY_RAY_MIN_REPLICAS, 9"),
     ],
 )
 def test_what_would_be_open_or_makes_no_sense_is_refused_before_ray_starts(settings, reason):

@@ -1,4 +1,4 @@
-"""Keys, rates, origins and headers, on a service that is open to others."""
+"""Keys, rates, origins and headers of a service that others can reach."""
 
 import asyncio
 import subprocess

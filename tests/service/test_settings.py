@@ -1,4 +1,4 @@
-"""What an operator sets, and what is refused."""
+"""Settings of the operator, and settings that are refused."""
 
 import pytest
 

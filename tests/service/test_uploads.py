@@ -1,4 +1,4 @@
-"""From a request's body to its images, without a server: how the pieces fall must not matter."""
+"""Images from a request's body, without a server; the size of its pieces does not matter."""
 
 import asyncio
 

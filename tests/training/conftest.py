@@ -8,35 +8,6 @@ import pytest
 from saliency.training.config import TrainingConfig, load_config
 from saliency.training.report import Reporter
 
-TOML = """
-[data]
-height = 64
-width = 96
-sets = [
-    { name = "looked", layout = "drawn", count = 16 },
-    { name = "rated", layout = "drawn", count = 8, rated = true },
-]
-
-[model]
-encoder = "test_efficientnet"
-pretrained = false
-decoder_channels = 16
-
-[train]
-epochs = 2
-saliency_per_batch = 4
-warmup_steps = 2
-ema_decay = 0.9
-"""
-
-
-@pytest.fixture(scope="session")
-def tiny_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recipe of a run of 2 epochs, 4 steps each."""
-    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
-    path.write_text(TOML)
-    return path
-
 
 @pytest.fixture(scope="session")
 def tiny_config(tiny_toml: Path) -> Callable[..., TrainingConfig]:

@@ -1,4 +1,4 @@
-"""Tasks beside saliency and aesthetics, from the labels to what a photo is told."""
+"""Tasks besides saliency and aesthetics, from labels to predictions."""
 
 import json
 
@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from saliency import ConfigError, DatasetError, Predictor, load_checkpoint
+from saliency.datasets.sets import build_sets
 from saliency.tasks import AttributeTask
 from saliency.training.building import build_network, build_tasks
-from saliency.training.data import build_sets
 from saliency.training.loop import train
 from saliency.weighting import UncertaintyWeighting
 
@@ -73,7 +73,7 @@ def test_without_attributes_nothing_is_told(tiny_config, tmp_path):
 
 def test_an_attribute_that_no_set_knows_is_refused(tiny_config):
     config = tiny_config('data.attributes=[{ name = "mood" }]')
-    with pytest.raises(ConfigError, match=r"attribute 'mood' needs a rated set that knows it"):
+    with pytest.raises(ConfigError, match=r"attribute 'mood' needs a rated set with labels for it"):
         build_tasks(config, build_sets(config.data, "train", None))
 
 

@@ -1,4 +1,4 @@
-"""From a config to a strategy, and what strategies hear from a run."""
+"""Strategies built from a config, and the measurements that a run passes to them."""
 
 import math
 
@@ -7,132 +7,31 @@ import torch
 from torch import nn
 
 from saliency.datasets import DrawnDataset
+from saliency.datasets.sets import LabelledSets
 from saliency.errors import ConfigError
 from saliency.evaluation import Measure, SetResult
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.preprocessing import Preprocessing
 from saliency.tasks import AestheticTask, SaliencyTask
 from saliency.training.balancing import (
-    SharedTensors,
-    build_weighting,
+    check_gradients,
     constant_losses,
     gradient_cosines,
     indicators,
     mean_losses,
+    shared_tensors,
 )
-from saliency.training.config import WeightingConfig
-from saliency.training.data import LabelledSets, PlainBatches
+from saliency.training.data import PlainBatches
 from saliency.types import SCORE_BINS, Batch, Output
-from saliency.weighting import (
-    DtpWeighting,
-    DwaWeighting,
-    EqualWeighting,
-    FixedWeighting,
-    GradientWeighting,
-    GradNormWeighting,
-    InitialWeighting,
-    LbtwWeighting,
-    MgdaWeighting,
-    PriorWeighting,
-    RealtimeWeighting,
-    UncertaintyWeighting,
-)
 
 TASKS = (SaliencyTask(), AestheticTask())
-BY_HAND = {"aesthetics": 10.0, "saliency": 1.0}  # not in the order of the tasks
-NAMES = {
-    "fixed": FixedWeighting,
-    "equal": EqualWeighting,
-    "initial": InitialWeighting,
-    "prior": PriorWeighting,
-    "realtime": RealtimeWeighting,
-    "gradient": GradientWeighting,
-    "uncertainty": UncertaintyWeighting,
-    "gradnorm": GradNormWeighting,
-    "dwa": DwaWeighting,
-    "mgda": MgdaWeighting,
-    "dtp": DtpWeighting,
-    "lbtw": LbtwWeighting,
-}
 CPU = torch.device("cpu")
-
-
-def build(name, tasks=TASKS, **options):
-    return build_weighting(WeightingConfig(name=name, **options), tasks)
-
-
-class TestBuilding:
-    @pytest.mark.parametrize(("name", "kind"), NAMES.items())
-    def test_each_name_builds_its_strategy(self, name, kind):
-        assert type(build(name, fixed=BY_HAND)) is kind
-
-    @pytest.mark.parametrize("name", NAMES)
-    def test_one_task_alone_works(self, name):
-        assert build(name, TASKS[:1], fixed={"saliency": 1.0}).current.shape == (1,)
-
-    def test_fixed_weights_follow_the_order_of_the_tasks(self):
-        assert build("fixed", fixed=BY_HAND).current.tolist() == [1, 10]
-
-    def test_saliency_is_a_classification_and_aesthetics_a_regression(self):
-        assert build("uncertainty").scales == [1, 2]
-
-    def test_focus_may_differ_by_task(self):
-        assert build("dtp", dtp_gamma={"aesthetics": 3.0, "saliency": 0.5}).gammas == (0.5, 3)
-
-    def test_focus_may_be_one_number(self):
-        assert build("dtp", dtp_gamma=2.0).gammas == (2, 2)
-
-    @pytest.mark.parametrize(
-        ("name", "needs"),
-        [("gradient", "features"), ("mgda", "features"), ("gradnorm", "last_layer")],
-    )
-    def test_each_looks_at_gradients_in_its_place(self, name, needs):
-        assert build(name).needs == needs
-
-    @pytest.mark.parametrize("name", ["gradient", "mgda", "gradnorm"])
-    def test_the_place_may_be_chosen(self, name):
-        assert build(name, shared="parameters").needs == "parameters"
-
-    @pytest.mark.parametrize(
-        ("name", "option", "attribute", "value"),
-        [
-            ("gradnorm", "gradnorm_alpha", "alpha", 0.12),
-            ("dwa", "dwa_temperature", "temperature", 5.0),
-            ("mgda", "mgda_normalization", "normalization", "loss+"),
-            ("dtp", "dtp_smoothing", "smoothing", 0.25),
-            ("lbtw", "lbtw_alpha", "alpha", 0.75),
-        ],
-    )
-    def test_an_option_reaches_its_strategy(self, name, option, attribute, value):
-        assert getattr(build(name, **{option: value}), attribute) == value
-
-    @pytest.mark.parametrize("name", ["initial", "gradnorm"])
-    def test_so_does_the_number_of_first_batches(self, name):
-        assert build(name, initial_batches=3).initial.batches == 3
-
-    @pytest.mark.parametrize(
-        "wrong",
-        [
-            None,
-            {},
-            {"saliency": 1.0},
-            {**BY_HAND, "depth": 1.0},
-            {"saliency": 1.0, "a": 1.0},
-            {"saliency": 1.0, "aesthetics": -1.0},
-        ],
-    )
-    def test_weights_that_do_not_match_the_tasks_are_refused(self, wrong):
-        with pytest.raises(ConfigError, match=r"fixed.*each of \['saliency', 'aesthetics'\]"):
-            build("fixed", fixed=wrong)
-
-    def test_focus_for_other_tasks_is_refused(self):
-        with pytest.raises(ConfigError, match="dtp_gamma"):
-            build("dtp", dtp_gamma={"saliency": 1.0})
 
 
 def network(**choices):
     torch.manual_seed(0)
-    return SaliencyNetwork(Architecture("test_efficientnet", decoder_channels=8, **choices))
+    choices = {"decoder_channels": 8, "final_features": False} | choices
+    return SaliencyNetwork(Architecture("test_efficientnet", **choices))
 
 
 def run_losses(model):
@@ -146,7 +45,7 @@ class TestSharedTensors:
     def test_features_are_where_both_heads_begin(self):
         model = network()
         losses, output = run_losses(model)
-        features = SharedTensors(model).of("features", output)
+        features = shared_tensors(model, "features", [output])
         for loss in losses:
             assert all(g.any() for g in torch.autograd.grad(loss, features, retain_graph=True))
 
@@ -155,7 +54,7 @@ class TestSharedTensors:
         model = network(aesthetic_strides=(32,))
         (_, loss), output = run_losses(model)
         gradients = torch.autograd.grad(
-            loss, SharedTensors(model).of("features", output), materialize_grads=True
+            loss, shared_tensors(model, "features", [output]), materialize_grads=True
         )
         assert [bool(g.any()) for g in gradients] == [False, False, False, True]
 
@@ -164,7 +63,7 @@ class TestSharedTensors:
         (loss, _), output = run_losses(model)
         weight = model.encoder.body.conv_stem.weight
         (direct,) = torch.autograd.grad(loss, weight, retain_graph=True)
-        features = SharedTensors(model).of("features", output)
+        features = shared_tensors(model, "features", [output])
         gradients = torch.autograd.grad(loss, features, retain_graph=True)
         (passed,) = torch.autograd.grad(features, weight, gradients)
         torch.testing.assert_close(direct, passed, rtol=1e-3, atol=1e-7)
@@ -173,29 +72,29 @@ class TestSharedTensors:
         model = network()
         model.encoder.freeze_shallow(4)
         _, output = run_losses(model)
-        assert len(SharedTensors(model).of("features", output)) == 3
+        assert len(shared_tensors(model, "features", [output])) == 3
 
     def test_prediction_keeps_no_features(self):
         assert network().eval()(torch.randn(1, 3, 64, 64)).features == ()
 
     def test_the_last_layer_is_the_last_convolution_of_the_final_features(self):
         model = network(final_features=True)
-        (layer,) = SharedTensors(model).of("last_layer", Output(None, None))
+        (layer,) = shared_tensors(model, "last_layer")
         assert layer is model.encoder.body.conv_head.weight
 
     def test_the_last_layer_is_one_that_both_heads_use(self):
         model = network(saliency_strides=(4, 8), aesthetic_strides=(4, 8, 16, 32))
         losses, output = run_losses(model)
-        (layer,) = SharedTensors(model).of("last_layer", output)
+        (layer,) = shared_tensors(model, "last_layer", [output])
         for loss in losses:
             assert torch.autograd.grad(loss, layer, retain_graph=True)[0].any()
-        deeper = SharedTensors(network()).of("last_layer", output)
+        deeper = shared_tensors(network(), "last_layer", [output])
         assert layer.shape != deeper[0].shape
 
     def test_parameters_are_the_encoders_trained_ones(self):
         model = network()
         model.encoder.freeze_shallow(4)
-        found = SharedTensors(model).of("parameters", Output(None, None))
+        found = shared_tensors(model, "parameters")
         expected = {id(p) for p in model.encoder.parameters() if p.requires_grad}
         assert {id(p) for p in found} == expected
 
@@ -203,12 +102,12 @@ class TestSharedTensors:
         model = network()
         model.encoder.requires_grad_(False)
         with pytest.raises(ConfigError, match="'mgda' needs gradients"):
-            SharedTensors(model).check(WeightingConfig(name="mgda"), "features", 1.0)
+            check_gradients(model, "mgda", "features", 1.0)
 
     def test_a_strategy_without_gradients_minds_nothing(self):
         model = network()
         model.encoder.requires_grad_(False)
-        SharedTensors(model).check(WeightingConfig(name="equal"), "nothing", 0.0)
+        check_gradients(model, "equal", "nothing", 0.0)
 
 
 class TestCosines:
@@ -250,6 +149,9 @@ def labelled(densities, distributions):
         score_distribution=rows(distributions, (SCORE_BINS,)),
         has_rating=torch.tensor([label is not None for label in distributions]),
         attributes=torch.zeros(count, 0),
+        photo=torch.arange(count),
+        distortion=torch.full((count,), -1),
+        margin=torch.zeros(count),
     )
 
 

@@ -4,14 +4,7 @@ from pathlib import Path
 import pytest
 
 from saliency.errors import ConfigError
-from saliency.model import Architecture
-from saliency.training.config import (
-    ModelConfig,
-    SharingConfig,
-    TrainingConfig,
-    load_config,
-    to_public,
-)
+from saliency.training.config import TrainingConfig, load_config, to_public
 
 RECIPES = sorted((Path(__file__).parents[2] / "data" / "recipes").glob("*.toml"))
 
@@ -57,6 +50,20 @@ def test_only_sets_with_fixations_have_priors_of_their_own(recipe):
     assert config.architecture().datasets == ("b",)
 
 
+def test_a_set_may_share_the_priors_of_another(recipe):
+    sets = '{name="a",layout="osie"},{name="b",layout="osie",priors="c"},{name="c",layout="osie"}'
+    config = load_config(recipe, [f"data.sets=[{sets}]"])
+    assert config.architecture().datasets == ("a", "c")
+    assert config.priors_of_sets() == {"a": 1, "c": 2, "b": 2}
+
+
+@pytest.mark.parametrize("shared", ["b", "rated", "nobody"])
+def test_priors_are_shared_with_a_set_that_has_some(recipe, shared):
+    sets = f'{{name="a",layout="osie"}},{{name="b",layout="osie",priors="{shared}"}}'
+    with pytest.raises(ConfigError, match="one of the sets with priors"):
+        load_config(recipe, [f'data.sets=[{sets},{{name="rated",layout="ava"}}]'])
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [
@@ -65,7 +72,19 @@ def test_only_sets_with_fixations_have_priors_of_their_own(recipe):
         ("[train]\nepochs = 0", r"`train\.epochs`"),
         ("[train]\nprecision = 'float16'", r"`train\.precision`"),
         ("[model]\nsaliency_strides = 4", r"`model\.saliency_strides`"),
-        ("[weighting]\nfixed = {saliency = 'much'}", r"`weighting\.fixed\.saliency`"),
+        (
+            "[weighting]\nname='fixed'\nweights={saliency='a'}",
+            r"`weighting\.weights\.saliency`",
+        ),
+        ("[weighting]\nname = 'dwa'\ntemperature = 0", r"`weighting`.*temperature. should be > 0"),
+        ("[weighting]\nname = 'dwa'\nalpha = 1", r"`weighting`: 'alpha' is no option of 'dwa'"),
+        ("[weighting]\nname = 'lbtw'\ngradnorm_alpha = 1", r"`weighting`: 'gradnorm_alpha' is no"),
+        ("[weighting]\nname = 'lbtw'\nalpha = 1\nlbtw_alpha = 2", r"`weighting`.*given once"),
+        ("[weighting]\nname = ['dwa']", r"`weighting`: `name` should be one of"),
+        ("[sharing]\nlr = 1", r"`sharing`: 'lr' is no option of 'hard'"),
+        ("[sharing]\nname = 'mtan'\nsplits = [1]", r"`sharing`: 'splits' is no option of 'mtan'"),
+        ("[model]\ndropout = 1", r"`model`: `dropout` should be >= 0 and < 1"),
+        ("[model]\nheight = 1", r"`model\.height`"),
         ("[trains]\nepochs = 3", "`trains`"),
     ],
 )
@@ -121,12 +140,18 @@ def test_what_is_no_toml_is_refused_by_name(tmp_path, content):
     [
         ("train.epochs=3", "train", "epochs", 3),
         ("train.encoder_lr=1e-5", "train", "encoder_lr", 1e-5),
-        ("model.saliency=false", "model", "saliency", False),
+        ("model.guidance=false", "model", "guidance", False),
         ("model.saliency_strides=[8, 16]", "model", "saliency_strides", (8, 16)),
         ("model.encoder=resnet18", "model", "encoder", "resnet18"),  # a bare word is a string
         ('model.encoder="resnet18"', "model", "encoder", "resnet18"),
         ("data.root=/data sets/here", "data", "root", Path("/data sets/here")),
-        ("weighting.fixed.saliency=2", "weighting", "fixed", {"saliency": 2.0}),
+        (
+            "weighting={name='fixed', weights={saliency=2}}",
+            "weighting",
+            "weights",
+            {"saliency": 2.0},
+        ),
+        ("sharing={name='sluice', subspaces=4}", "sharing", "subspaces", 4),
         (" train.epochs = 3 ", "train", "epochs", 3),
     ],
 )
@@ -167,7 +192,8 @@ def test_a_bad_override_is_named(recipe, override):
 
 
 def test_a_config_survives_its_way_through_a_state_file(recipe):
-    config = load_config(recipe, ["data.root=/data", "weighting.fixed={saliency=1}"])
+    overrides = ["data.root=/data", "weighting={name='fixed', weights={saliency=1}}"]
+    config = load_config(recipe, [*overrides, "sharing.name=sluice"])
     assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
 
 
@@ -189,12 +215,22 @@ def test_two_sets_of_one_name_are_an_error(tmp_path):
         load_config(path)
 
 
-def test_every_choice_of_the_network_can_be_made_in_a_config():
-    elsewhere = {"datasets", "attributes"}  # data.sets, data.attributes
-    elsewhere |= {f"sharing_{name}" for name in SharingConfig.model_fields} | {"sharing"}
-    learned = {"sharing_tree"}
-    chosen = set(Architecture.__dataclass_fields__) - elsewhere - learned
-    assert chosen <= set(ModelConfig.model_fields)
+@pytest.mark.parametrize(
+    ("text", "option", "value"),
+    [
+        ("{name='gradnorm', gradnorm_alpha=0.5}", "alpha", 0.5),
+        ("{name='dtp', dtp_gamma=2}", "gamma", 2),
+        ("{name='fixed', fixed={saliency=1}}", "weights", {"saliency": 1}),
+        ("{name='initial', initial_batches=3}", "initial_batches", 3),
+    ],
+)
+def test_an_option_may_be_called_as_version_0_2_called_it(recipe, text, option, value):
+    assert getattr(load_config(recipe, [f"weighting={text}"]).weighting, option) == value
+
+
+def test_a_table_without_a_name_is_about_the_default(recipe):
+    weighting = load_config(recipe, ["weighting.normalize=true"]).weighting
+    assert (weighting.name, weighting.normalize) == ("uncertainty", True)
 
 
 def test_a_set_can_be_called_by_its_name(recipe):

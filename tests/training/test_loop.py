@@ -9,15 +9,18 @@ import torch
 from safetensors import safe_open
 
 from saliency import CheckpointError, ConfigError, Predictor, SaliencyError, load_checkpoint
-from saliency.evaluation import CenterBiasPredictor, evaluate
-from saliency.training import loop
+from saliency.datasets.sets import build_sets
+from saliency.evaluation import CenterBiasPredictor, evaluate, fit_center_bias
+from saliency.training import objective, validation
 from saliency.training.balancing import mean_losses
 from saliency.training.building import build_network, build_tasks
-from saliency.training.config import WeightingName, load_config, to_public
-from saliency.training.data import PlainBatches, build_sets, fit_center_bias
+from saliency.training.config import load_config, to_public
+from saliency.training.data import PlainBatches
 from saliency.training.loop import train
 from saliency.training.report import Reporter
-from saliency.weighting import EqualWeighting
+from saliency.weighting import EqualWeighting, Strategy, UncertaintyOptions
+
+STRATEGIES = [options.name for options in get_args(Strategy)]
 
 
 class Interrupting(Reporter):
@@ -278,13 +281,13 @@ def test_a_network_for_ratings_alone_trains(tiny_config, tmp_path):
         (["train.rated_per_batch=0"], "train.rated_per_batch > 0"),
         (["train.saliency_per_batch=0"], "train.saliency_per_batch > 0"),
         (["model.aesthetics=false"], "`guidance` needs both heads"),
-        (["weighting.name=best"], "'dtp' or 'lbtw'. Found 'best'"),
+        (["weighting.name=best"], r"`name` should be one of \[.*'uwso'\]\. Found 'best'"),
         (["weighting.name=mgda", "model.aesthetic_gradient=0"], "gradients of each task"),
         (
             ["weighting.name=gradnorm", "model.frozen_stride=32", "model.final_features=false"],
             "Found 0 trained",
         ),
-        (["weighting.name=fixed", "weighting.fixed={saliency=1}"], "aesthetics"),
+        (["weighting.name=fixed", "weighting.weights={saliency=1}"], "aesthetics"),
         (["data.height=100"], "multiples of 32"),
         (["model.encoder=resnet1"], "Found 'resnet1'"),
         (["model.encoder_weights=absent.safetensors"], r"absent\.safetensors"),
@@ -295,20 +298,46 @@ def test_a_config_that_makes_no_sense_is_refused(tiny_config, tmp_path, override
         train(tiny_config(*overrides), tmp_path / "run", device="cpu")
 
 
+def test_a_stop_ends_a_validation_at_its_next_image_and_the_run_goes_on_exactly(
+    tiny_config, tmp_path, monkeypatch
+):
+    config = tiny_config("data.sets.0.count=8", "train.epochs=2")
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train(config, whole, device="cpu")
+    seen = []
+
+    def evaluate_until_ctrl_c(*args, on_image, **options):
+        def after_image():
+            seen.append(1)
+            if len(seen) == 1:
+                signal.raise_signal(signal.SIGINT)
+            on_image()
+
+        return evaluate(*args, on_image=after_image, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(validation, "evaluate", evaluate_until_ctrl_c)
+        assert train(config, stopped, device="cpu").interrupted
+    assert len(seen) == 1
+    assert not (stopped / "metrics.jsonl").is_file()
+    assert_same_run(run_to_the_end(config, stopped), whole)
+
+
 class TestEveryWeighting:
     @pytest.fixture(
         params=[
             name
             if name in ("gradnorm", "dtp", "lbtw")  # they hear all that there is to hear
             else pytest.param(name, marks=pytest.mark.slow)
-            for name in get_args(WeightingName)
+            for name in STRATEGIES
         ]
     )
     def config(self, request, tiny_config):
         """Three epochs of two steps, the least in which all weights move."""
+        chosen = ["weighting.weights={saliency=1, aesthetics=10}"]
         return tiny_config(
             f"weighting.name={request.param}",
-            "weighting.fixed={saliency=1, aesthetics=10}",
+            *(chosen if request.param == "fixed" else ()),
             "data.sets.0.count=8",
             "train.epochs=3",
         )
@@ -347,7 +376,7 @@ def test_strategies_hear_the_start_every_epoch_and_every_validation(
     tiny_config, tmp_path, monkeypatch
 ):
     weighting = Listening()
-    monkeypatch.setattr(loop, "build_weighting", lambda config, tasks: weighting)
+    monkeypatch.setattr(UncertaintyOptions, "build", lambda options, tasks: weighting)
     config = tiny_config("train.epochs=3", "train.validate_every=2")
     train(config, tmp_path / "run", device="cpu")
     (_, prior), *rest = weighting.heard
@@ -396,7 +425,7 @@ def test_the_prior_is_measured_once(tiny_config, tmp_path, monkeypatch):
         calls.append(args)
         return [2.0, 0.05]
 
-    monkeypatch.setattr(loop, "constant_losses", measure)
+    monkeypatch.setattr(objective, "constant_losses", measure)
     config, run_dir = tiny_config("weighting.name=prior"), tmp_path / "run"
     reporter = Interrupting(run_dir, 1)
     train(config, run_dir, device="cpu", reporter=reporter)
@@ -410,7 +439,7 @@ def test_normalised_weights_are_those_that_losses_are_multiplied_by(tiny_config,
     reporter = Watching(tmp_path / "run")
     config = tiny_config(
         "weighting.name=fixed",
-        "weighting.fixed={aesthetics=30, saliency=10}",
+        "weighting.weights={aesthetics=30, saliency=10}",
         "weighting.normalize=true",
         "train.feature_anchor=0",
     )
@@ -423,7 +452,7 @@ def test_normalised_weights_are_those_that_losses_are_multiplied_by(tiny_config,
 
 
 def test_the_tasks_gradients_are_compared_now_and_then(tiny_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "COSINE_EVERY", 3)
+    monkeypatch.setattr(objective, "COSINE_EVERY", 3)
     reporter = Watching(tmp_path / "run")
     train(tiny_config(), tmp_path / "run", device="cpu", reporter=reporter)
     cosines = [values.get("cosine/saliency~aesthetics") for values in reporter.seen]
@@ -450,7 +479,7 @@ def test_a_row_tells_how_much_worse_validation_is(whole, tiny_config):
 
 def test_a_task_has_the_weight_that_was_fixed(tiny_config, tmp_path):
     reporter = Watching(tmp_path / "run")
-    config = tiny_config("weighting.name=fixed", "weighting.fixed={aesthetics=10, saliency=2}")
+    config = tiny_config("weighting.name=fixed", "weighting.weights={aesthetics=10, saliency=2}")
     train(config, tmp_path / "run", device="cpu", reporter=reporter)
     first = reporter.seen[0]
     assert (first["weight/saliency"], first["weight/aesthetics"]) == (2, 10)

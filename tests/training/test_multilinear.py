@@ -94,7 +94,7 @@ def test_the_checkpoint_predicts_all_tasks(trained):
 
 def test_the_checkpoint_tells_how_tasks_are_related(trained):
     network = load_checkpoint(trained / "last.safetensors").network
-    assert network.architecture.sharing_update_every == UPDATE_EVERY
+    assert network.architecture.sharing.update_every == UPDATE_EVERY
     correlation = torch.tensor(network.sharing.describe()["task_correlation"])
     assert correlation.shape == (3, 3)  # saliency, aesthetics, saturation
     assert torch.allclose(correlation.diagonal(), torch.ones(3))

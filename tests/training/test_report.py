@@ -86,8 +86,18 @@ def test_a_network_that_waits_for_data_is_told_what_helps(
     assert ("raise data.workers (now 0)" in text.getvalue()) == warns
 
 
+def test_labelling_by_teachers_says_how_far_it_is(reporter, text):
+    for done in range(1, 4):
+        reporter.labelled("photos", done, 3)
+    assert text.getvalue().splitlines() == [
+        "photos: 1 of 3 images labelled by teachers",
+        "photos: 3 of 3 images labelled by teachers",
+    ]
+
+
 def test_silence_leaves_nothing(tmp_path, capsys, tiny_config):
     with Silence(tmp_path) as reporter:
+        reporter.labelled("photos", 1, 1)
         reporter.start(tiny_config(), total_steps=8, step=0)
         reporter.step(TENSORBOARD_EVERY, {"loss": 1.0})
         reporter.speed(1, 4, 123.4, 0.5, 0)
@@ -100,7 +110,7 @@ def test_silence_leaves_nothing(tmp_path, capsys, tiny_config):
 def test_a_run_that_goes_on_says_from_where(reporter, text, tiny_config):
     with reporter:
         reporter.start(tiny_config(), total_steps=8, step=5)
-    assert "going on from step 5" in text.getvalue()
+    assert "continuing from step 5" in text.getvalue()
 
 
 def test_without_a_console_nothing_is_shown(tmp_path, capsys, tiny_config):

@@ -9,11 +9,12 @@ from timm.utils import ModelEmaV3
 
 from saliency.errors import CheckpointError
 from saliency.model import Architecture, SaliencyNetwork
+from saliency.model.sharing import AdaptiveOptions
 from saliency.training.optimization import build_optimizer
 from saliency.training.state import (
     Progress,
     TrainingState,
-    load_config_of,
+    is_of_config,
     load_state,
     load_tree_of,
     save_state,
@@ -102,10 +103,10 @@ def test_a_state_of_version_0_1_counts_every_step(path, config):
 
 
 def test_the_tree_of_a_split_network_is_kept(tmp_path, config):
-    tree = ((0, 0),) * 4 + ((0, 1),)
+    tree = ((0, 0),) * 5 + ((0, 1),)
     torch.manual_seed(0)
     network = SaliencyNetwork(
-        Architecture("test_efficientnet", decoder_channels=8, sharing="adaptive", sharing_tree=tree)
+        Architecture("test_efficientnet", decoder_channels=8, sharing=AdaptiveOptions(tree=tree))
     )
     state = fresh_state(config)
     state.network = network
@@ -139,7 +140,82 @@ def test_random_numbers_go_on_where_they_were(tmp_path, used_state, config):
 
 
 def test_the_config_is_kept(path, config):
-    assert type(config).model_validate_json(load_config_of(path)) == config
+    assert is_of_config(path, config)
+    train = config.train.model_copy(update={"epochs": config.train.epochs + 1})
+    assert not is_of_config(path, config.model_copy(update={"train": train}))
+
+
+def test_a_run_may_go_on_with_other_threads(path, config):
+    train = config.train.model_copy(update={"threads": 3})
+    assert is_of_config(path, config.model_copy(update={"train": train}))
+
+
+# What version 0.2 wrote of every run, whatever its strategy and scheme.
+WEIGHTING_0_2 = {
+    "name": "uncertainty",
+    "normalize": False,
+    "fixed": None,
+    "shared": None,
+    "initial_batches": 10,
+    "gradnorm_alpha": 1.5,
+    "dwa_temperature": 2.0,
+    "mgda_normalization": "none",
+    "dtp_gamma": 1.0,
+    "dtp_smoothing": 0.5,
+    "lbtw_alpha": 0.5,
+}
+SHARING_0_2 = {
+    "name": "hard",
+    "lr": 0.01,
+    "strength": None,
+    "per_channel": False,
+    "subspaces": 2,
+    "update_every": 20,
+    "splits": [],
+    "max_groups": 2,
+    "branching": 4.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("weighting", "sharing", "overrides"),
+    [
+        ({}, {}, []),
+        (
+            {"name": "dtp", "dtp_gamma": 3.0},
+            {"name": "sluice", "subspaces": 4, "strength": 0.5},
+            [
+                "weighting={name='dtp', gamma=3}",
+                "sharing={name='sluice', subspaces=4, strength=0.5}",
+            ],
+        ),
+        (
+            {"name": "gradnorm", "gradnorm_alpha": 0.5},
+            {"name": "adaptive", "splits": [1]},
+            ["weighting={name='gradnorm', alpha=0.5}", "sharing={name='adaptive', splits=[1]}"],
+        ),
+        (
+            {"name": "fixed", "fixed": {"saliency": 1, "aesthetics": 2}},
+            {"name": "joint_feature"},
+            [
+                "weighting={name='fixed', weights={saliency=1, aesthetics=2}}",
+                "sharing.name=joint_feature",
+            ],
+        ),
+    ],
+)
+def test_a_run_of_version_0_2_goes_on(path, tiny_config, weighting, sharing, overrides):
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata = dict(file.metadata())
+    written = json.loads(metadata["config"])
+    del written["train"]["threads"]
+    written["weighting"] = WEIGHTING_0_2 | weighting
+    written["sharing"] = SHARING_0_2 | sharing
+    save_file(tensors, path, metadata | {"config": json.dumps(written)})
+    assert is_of_config(path, tiny_config(*overrides))
+    assert not is_of_config(path, tiny_config("weighting={name='dtp', gamma=7}"))
+    assert not is_of_config(path, tiny_config("sharing={name='sluice', subspaces=8}"))
 
 
 def test_saving_changes_nothing(tmp_path, used_state, config):

@@ -1,4 +1,4 @@
-"""Training with errors that are stated: what it adds, and what it leaves alone."""
+"""Training with stated errors: it adds layers and leaves the rest unchanged."""
 
 import json
 from dataclasses import replace
@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from saliency import Predictor, load_checkpoint
+from saliency.datasets.sets import build_sets
 from saliency.evaluation import evaluate
 from saliency.tasks import AttributeTask, score_error_losses
 from saliency.training.balancing import constant_losses
 from saliency.training.building import build_network, build_tasks
-from saliency.training.data import PlainBatches, build_sets
+from saliency.training.data import PlainBatches
 from saliency.training.loop import train
 from saliency.training.optimization import build_optimizer
 from saliency.types import SCORES, Output
@@ -120,6 +121,9 @@ def _batch():
         torch.zeros(2, 10),
         torch.ones(2, dtype=torch.bool),
         torch.tensor([[0.2], [0.4]]),
+        torch.arange(2),
+        torch.full((2,), -1),
+        torch.zeros(2),
     )
 
 

@@ -1,4 +1,4 @@
-"""Labels by a teacher, and ratings that changed places."""
+"""Labels by a teacher, and shuffled ratings."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ import torch
 from saliency.attributes import Attribute
 from saliency.checkpoint import Card, Checkpoint, save_checkpoint
 from saliency.datasets import DrawnDataset
-from saliency.errors import ConfigError
+from saliency.errors import CheckpointError, ConfigError
 from saliency.metrics import cc
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.predictor import Predictor
@@ -51,10 +51,14 @@ def scoreless_weights(tmp_path):
     return _save(tmp_path / "saliency.safetensors", aesthetics=False, seed=0)
 
 
-def _save(path, *, aesthetics, seed):
+def _save(path, *, seed, aesthetics=True, saliency=True):
     torch.manual_seed(seed)
     architecture = Architecture(
-        "test_efficientnet", decoder_channels=16, aesthetics=aesthetics, guidance=aesthetics
+        "test_efficientnet",
+        decoder_channels=16,
+        aesthetics=aesthetics,
+        saliency=saliency,
+        guidance=aesthetics and saliency,
     )
     network = SaliencyNetwork(architecture)
     preprocessing = Preprocessing(64, 96, network.encoder.mean, network.encoder.std)
@@ -122,9 +126,44 @@ def test_images_with_fixations_get_the_teachers_score(tiny_weights):
     assert taught[1].score_is_taught
 
 
+def test_what_teachers_said_is_kept_for_the_next_start(tiny_weights, tmp_path, monkeypatch):
+    kept = tmp_path / "taught.safetensors"
+    first = TaughtDataset(RatedOnly(), [tiny_weights], CPU, kept_in=kept)[2]
+    monkeypatch.setattr(Predictor, "predict_many", None)  # no teacher is asked
+    again = TaughtDataset(RatedOnly(), [tiny_weights], CPU, kept_in=kept)[2]
+    np.testing.assert_array_equal(again.density, first.density)
+
+
+def test_what_other_teachers_said_is_not_used(tiny_weights, other_weights, tmp_path):
+    kept = tmp_path / "taught.safetensors"
+    TaughtDataset(RatedOnly(), [tiny_weights], CPU, kept_in=kept)
+    sample = TaughtDataset(RatedOnly(), [other_weights], CPU, kept_in=kept)[2]
+    assert cc(sample.density, mean_density(sample.image, other_weights)) > 0.999
+
+
+def test_an_absent_teacher_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="absent"):
+        TaughtDataset(
+            RatedOnly(), [tmp_path / "absent.safetensors"], CPU, kept_in=tmp_path / "taught"
+        )
+
+
+def test_a_damaged_file_of_what_teachers_said_is_written_anew(tiny_weights, tmp_path):
+    kept = tmp_path / "taught.safetensors"
+    kept.write_bytes(b"no safetensors")
+    TaughtDataset(RatedOnly(), [tiny_weights], CPU, kept_in=kept)
+    assert kept.stat().st_size > 1000
+
+
 def test_a_teacher_without_the_head_is_refused(scoreless_weights):
-    with pytest.raises(ConfigError, match="a head for what it lacks"):
+    with pytest.raises(ConfigError, match="a head for the labels that it lacks"):
         TaughtDataset(DrawnDataset(4, 0), [scoreless_weights], CPU)
+
+
+def test_a_share_of_a_teacher_without_densities_is_refused(tmp_path):
+    weights = _save(tmp_path / "scores.safetensors", saliency=False, seed=0)
+    with pytest.raises(ConfigError, match="should have a head"):
+        TaughtDataset(DrawnDataset(4, 0), [weights], CPU, share=0.3)
 
 
 def test_shuffled_ratings_are_the_same_ratings_of_other_images():

@@ -1,4 +1,4 @@
-"""What strategies share: inner products of gradients, weights without a graph."""
+"""Shared parts of strategies: inner products of gradients, weights without a graph."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What is not mastered weighs more, within bounds, whatever the indicators are."""
+"""Tasks that are not mastered get more weight, within bounds, whatever the indicators are."""
 
 from math import log
 

@@ -1,4 +1,4 @@
-"""What holds for all twelve strategies."""
+"""Properties of all strategies."""
 
 import copy
 from itertools import combinations
@@ -18,6 +18,7 @@ from saliency.weighting import (
     MgdaWeighting,
     PriorWeighting,
     RealtimeWeighting,
+    SoftOptimalUncertaintyWeighting,
     UncertaintyWeighting,
 )
 
@@ -34,6 +35,7 @@ STRATEGIES = {
     "mgda": lambda: MgdaWeighting(2, "features", "none"),
     "dtp": lambda: DtpWeighting([1.0, 2.0], smoothing=0.5),
     "lbtw": lambda: LbtwWeighting(2, alpha=0.5),
+    "uwso": lambda: SoftOptimalUncertaintyWeighting(2, temperature=2.0),
 }
 
 every = pytest.mark.parametrize("name", STRATEGIES)

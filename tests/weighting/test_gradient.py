@@ -1,4 +1,4 @@
-"""Every task pulls with a unit gradient."""
+"""The weighted gradients of all tasks have norm 1."""
 
 import pytest
 import torch

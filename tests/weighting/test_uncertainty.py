@@ -187,3 +187,73 @@ def test_three_tasks_are_as_welcome_as_two():
 def test_a_task_too_few_is_an_error():
     with pytest.raises(ValueError, match="zip"):
         build()(losses()[:1], [True])
+
+
+def test_momentum_does_not_move_the_log_variance_of_an_absent_task():
+    weighting = UncertaintyWeighting(["classification", "regression"])
+    optimizer = torch.optim.AdamW(weighting.parameters(), lr=2e-2, weight_decay=0)
+
+    def step(first, second, present):
+        total = weighting([torch.tensor(first), torch.tensor(second)], present)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        weighting.after_step()
+        return weighting.log_variances.tolist()
+
+    step(1.0, 0.1, [True, True])  # each starts at its optimum, and then has to move
+    for _ in range(10):
+        before = step(2.0, 0.01, [True, True])
+    for _ in range(30):
+        after = step(2.0, 0.0, [True, False])
+    assert after[1] == before[1]
+    assert after[0] > before[0]
+    assert step(2.0, 0.01, [True, True])[1] < before[1]
+
+
+def test_calls_that_share_a_step_move_all_their_tasks():
+    weighting = UncertaintyWeighting(["classification", "regression"])
+    optimizer = torch.optim.AdamW(weighting.parameters(), lr=2e-2, weight_decay=0)
+    losses = [torch.tensor(1.0), torch.tensor(0.1)]
+    weighting(losses, [True, True])
+    before = weighting.log_variances.tolist()
+    doubled = [2 * loss for loss in losses]
+    total = weighting(doubled, [True, False]) + weighting(doubled, [False, True])
+    total.backward()
+    optimizer.step()
+    weighting.after_step()
+    assert all(a != b for a, b in zip(before, weighting.log_variances.tolist(), strict=True))
+
+
+class TestOfAnswers:
+    """The noise is that of people's single answers: the loss plus its floor."""
+
+    def build(self, floors=(7.0, 0.12)) -> UncertaintyWeighting:
+        weighting = UncertaintyWeighting(["classification", "regression"], of_answers=True)
+        weighting.hear_floors(floors)
+        return weighting
+
+    def test_it_starts_at_the_optimum_for_loss_and_floor(self):
+        weighting = self.build()
+        weighting(losses(), BOTH)
+        assert values(weighting) == pytest.approx([log(2 * 8.5), log(0.14)])
+
+    def test_a_task_learned_by_heart_keeps_a_bounded_weight(self):
+        weighting = self.build()
+        weighting(losses(0.0, 0.0), BOTH)
+        assert weighting.current.tolist() == pytest.approx([1 / 14, 1 / 0.24])
+
+    def test_a_losses_gradient_is_its_weight_alone(self):
+        weighting, both = self.build(), losses()
+        weighting(both, BOTH).backward()
+        assert [float(loss.grad) for loss in both] == pytest.approx(weighting.current.tolist())
+
+    def test_each_batch_has_its_own_floor(self):
+        weighting = self.build()
+        first = weighting(losses(), BOTH).item()
+        weighting.hear_floors((8.0, 0.12))
+        assert weighting(losses(), BOTH).item() == pytest.approx(first + 1 / 17)
+
+    def test_without_it_floors_are_not_asked_for(self):
+        assert self.build().needs_floors
+        assert not build().needs_floors

@@ -1,1 +1,1 @@
-"""Is a copy of a data set whole? One file a layout, each with a class that looks at every file."""
+"""Check whether a copy of a data set is complete: one module and class for each layout."""

@@ -9,14 +9,14 @@ from saliency.curation.check.findings import CopyReport, Finding, OnFile, proble
 from saliency.curation.check.images import Duplicates, ReadImage, try_image
 from saliency.datasets.ava import read_image_list, read_votes
 from saliency.datasets.base import list_images, require_file, require_folder
+from saliency.datasets.sets import AVA_TEST_LIST, ava_parts
 from saliency.threads import map_ahead
-from saliency.training.data import AVA_TEST_LIST, ava_parts
 
 ROWS = 255_530
-"""Of `AVA.txt` as it was published."""
+"""Number of rows of `AVA.txt` as published."""
 
 TEST_IMAGES = 20_000
-"""In the official list."""
+"""Number of images in the official test list."""
 
 THUMBNAIL_PX = 144
 """An image whose shorter side is below this, half the rows that training sees, is a thumbnail."""
@@ -58,12 +58,13 @@ class AvaCopy:
         looked = map_ahead(look, self._present, workers)
         for name, part, image in zip(self._present, self._parts, looked, strict=True):
             on_file()
+            if image.error is not None:
+                damaged.append(image.error)
             if image.size is None:
-                damaged.append(str(image.error))
                 continue
             if min(image.size) < THUMBNAIL_PX:
                 thumbnails.append(f"{name}: {image.size[1]}x{image.size[0]}")
-            if name in rated:  # training uses no other
+            if name in rated:  # training uses no others
                 duplicates.add(part, f"{part}/{name}", image.digest)
         twice = [name for name, count in Counter(self._rated).items() if count > 1]
         return CopyReport(

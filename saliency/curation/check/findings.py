@@ -1,4 +1,4 @@
-"""What was looked at in a copy of a data set, and what was found."""
+"""Findings of a check of a copy of a data set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 from saliency.files import write_atomically
 
 OnFile = Callable[[], None]
-"""Called after each file, for progress."""
+"""Function that is called after each file, for progress."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Finding:
     """One thing that was counted.
 
     Attributes:
-        title: What, in words.
-        found: How many.
-        expected: How many there should be; None if any number is fine.
-        names: What was counted, where it is a problem, in general with the reason.
+        title: Name of what was counted.
+        found: Number found.
+        expected: Number expected; None if any number is fine.
+        names: What was counted, if it is a problem, usually with the reason.
     """
 
     title: str
@@ -32,23 +32,23 @@ class Finding:
 
     @property
     def ok(self) -> bool:
-        """Whether it is as it should be."""
+        """Whether the number is as expected."""
         return self.expected is None or self.found == self.expected
 
 
 def problem(title: str, names: Sequence[str]) -> Finding:
-    """Return a finding of which there should be none."""
+    """Return a finding whose expected number is 0."""
     return Finding(title, len(names), 0, tuple(names))
 
 
 @dataclass(frozen=True)
 class CopyReport:
-    """What was found in one copy.
+    """The report on one copy.
 
     Attributes:
-        name: Of the data set.
-        folder: Of the copy.
-        findings: In the order of a table.
+        name: Name of the data set.
+        folder: Folder of the copy.
+        findings: Findings, in the order of a table.
     """
 
     name: str
@@ -57,7 +57,7 @@ class CopyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether everything is as it should be."""
+        """Whether all numbers are as expected."""
         return all(finding.ok for finding in self.findings)
 
 
@@ -75,7 +75,7 @@ class Copy(Protocol):
 
 
 def save_reports(reports: Sequence[CopyReport], path: Path) -> None:
-    """Write everything that was found as JSON, every name included."""
+    """Write all findings as JSON, including every name."""
     values = {
         "ok": all(report.ok for report in reports),
         "sets": [

@@ -1,4 +1,4 @@
-"""Whether images can be read to their last pixel, and which show the same."""
+"""Find images that cannot be read completely, and images with equal pixels."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from saliency.errors import ImageError
-from saliency.images import read_image
+from saliency.images import read_reduced
 
 DIGEST_BYTES = 16
-"""Of a content's hash: two of a million different images share one with probability 1e-27."""
+"""Length of a hash: two of a million different images share one with probability 1e-27."""
 
 
 class ReadImage(NamedTuple):
-    """What reading an image told.
+    """The result of reading an image.
 
     Attributes:
         size: (height, width); None if it cannot be read.
-        digest: Equal for images of equal pixels, whatever their files; None if it cannot be read.
-        error: Why it cannot be read, or None.
+        digest: Hash of the pixels, equal for images with equal pixels; None if it cannot be read.
+        error: Why it cannot be read, or what is damaged though it can; None if it is sound.
     """
 
     size: tuple[int, int] | None
@@ -31,29 +31,29 @@ class ReadImage(NamedTuple):
 def try_image(path: Path) -> ReadImage:
     """Read an image to its last pixel."""
     try:
-        image = read_image(path)
+        image, _, notes = read_reduced(path, lambda size: size)
     except ImageError as error:
         return ReadImage(None, None, str(error))
     size = image.shape[0], image.shape[1]
     content = hashlib.blake2b(repr(size).encode(), digest_size=DIGEST_BYTES)
     content.update(image.data)
-    return ReadImage(size, content.digest(), None)
+    return ReadImage(size, content.digest(), f"{path}: {'; '.join(notes)}" if notes else None)
 
 
 class Duplicates:
-    """Finds images that are in several parts of a set. It keeps some 200 bytes an image."""
+    """Finds images that are in several parts of a set. It keeps about 200 bytes for each image."""
 
     def __init__(self) -> None:
         self._first: dict[bytes, tuple[str, str]] = {}
         self._again: dict[bytes, list[tuple[str, str]]] = defaultdict(list)
 
     def add(self, part: str, label: str, digest: bytes | None) -> None:
-        """Take note of an image.
+        """Record an image.
 
         Args:
-            part: Where it belongs; in one part it may be as often as it likes.
-            label: What to call it.
-            digest: Of `ReadImage`; None is passed over.
+            part: Part that it belongs to; repetitions within a part are allowed.
+            label: Name of the image for messages.
+            digest: Hash from `ReadImage`; None is ignored.
         """
         if digest is None:
             return
@@ -63,7 +63,7 @@ class Duplicates:
             self._first[digest] = (part, label)
 
     def across_parts(self) -> list[str]:
-        """Return the labels of each content that more than one part has, as text."""
+        """Return, as text, the labels of each group of equal images that several parts share."""
         found = []
         for digest, others in self._again.items():
             places = [self._first[digest], *others]

@@ -45,12 +45,13 @@ class OsieCopy:
         looked = map_ahead(look, self._images, workers)
         for name, image in zip(self._images, looked, strict=True):
             on_file()
+            if image.error is not None:
+                damaged.append(image.error)
             if image.size is None:
-                damaged.append(str(image.error))
                 continue
             if name in self._entry_of and not self._count_inside(name, image.size):
                 outside.append(name)
-            # Nothing says which part an image is for: twice the same anywhere is one too many.
+            # Parts are unknown here: any repeated image could end up in two parts.
             duplicates.add(name, name, image.digest)
         present = set(self._images)
         return CopyReport(

@@ -55,7 +55,7 @@ class PackedCopy:
                 Finding("shards", len(entries)),
                 Finding("images", images, sum(entry["images"] for entry in entries)),
                 problem("damaged shards; delete them and pack again", damaged),
-                # Not a fault of the shards, and `pack` said so.
+                # Not a fault of the shards; `pack` already reported it.
                 Finding("images left out when it was packed", len(skipped), None, tuple(skipped)),
             ),
         )
@@ -66,4 +66,4 @@ def _to_sha256(path: Path) -> str | None:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        return None  # its absence is found by what reads the rest
+        return None  # another check finds that it is missing

@@ -46,8 +46,8 @@ class RatingsCopy:
         looked = map_ahead(look, self._present, workers)
         for name, image in zip(self._present, looked, strict=True):
             on_file()
-            if image.digest is None:
-                damaged.append(str(image.error))
+            if image.error is not None:
+                damaged.append(image.error)
             duplicates.add(group_of.get(name, name), name, image.digest)
         present = set(self._present)
         return CopyReport(
@@ -59,7 +59,7 @@ class RatingsCopy:
                 problem("rated images that are missing", [n for n in group_of if n not in present]),
                 problem("images without a rating", [n for n in self._present if n not in group_of]),
                 problem("damaged images", damaged),
-                # One group never comes apart into training and test.
+                # A group is never divided between training and test.
                 problem("the same image in several groups", duplicates.across_parts()),
             ),
         )

@@ -9,19 +9,19 @@ from typing import NamedTuple
 from saliency.curation.check.findings import CopyReport, Finding, OnFile, problem
 from saliency.curation.check.images import Duplicates, ReadImage, try_image
 from saliency.datasets.base import list_images, require_folder
-from saliency.datasets.salicon import read_fixations, read_grey
+from saliency.datasets.salicon import read_fixations, read_map
 from saliency.errors import DatasetError, ImageError
 from saliency.threads import map_ahead
 
 IMAGES = {"train": 10_000, "val": 5_000, "test": 5_000}
-"""Of each part; the labels of test are not public."""
+"""Number of images in each part; the labels of test are not public."""
 
 SIZE = (480, 640)
 """(height, width) of every image."""
 
 
 class _Looked(NamedTuple):
-    """What the files of one image told."""
+    """The result of reading the files of one image."""
 
     image: ReadImage
     label_errors: tuple[str, ...]
@@ -71,8 +71,9 @@ class SaliconCopy:
         ):
             on_file()
             labels.extend(label_errors)
+            if image.error is not None:
+                damaged.append(image.error)
             if image.size is None:
-                damaged.append(str(image.error))
                 continue
             if image.size != SIZE:
                 sizes.append(f"{part}/{name}: {image.size[1]}x{image.size[0]}")
@@ -89,7 +90,7 @@ class SaliconCopy:
                 ),
                 *self._partners(),
                 problem("damaged images", damaged),
-                problem("damaged maps and fixations, or of another size", labels),
+                problem("damaged or empty maps and fixations, or of another size", labels),
                 problem(f"images that are not {SIZE[1]}x{SIZE[0]}", sizes),
                 problem("images with fixations of which none is inside", unseen),
                 problem("the same image in several parts", duplicates.across_parts()),
@@ -132,7 +133,7 @@ class SaliconCopy:
         stem = _stem(name)
         try:
             if stem in self._maps[part]:
-                read_grey(self.folder / "maps" / part / f"{stem}.png", read.size)
+                read_map(self.folder / "maps" / part / f"{stem}.png", read.size)
         except (DatasetError, ImageError) as error:
             errors.append(str(error))
         try:

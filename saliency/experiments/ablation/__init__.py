@@ -1,1 +1,1 @@
-"""Arms that differ in one thing, trained alike, compared with intervals over images and seeds."""
+"""Studies: arms that differ in one thing are trained alike and compared, with intervals."""

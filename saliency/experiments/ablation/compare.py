@@ -1,4 +1,4 @@
-"""From runs to numbers: what each arm reached, and differences with intervals."""
+"""Compare runs: the metrics of each arm, and differences between arms with intervals."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from saliency.metrics import Interval, srcc
 MAP_METRICS = ("CC", "NSS", "KLDiv", "SIM")
 SCORE_METRIC = "SRCC"
 METRICS = (*MAP_METRICS, SCORE_METRIC)
-"""Of the two main tasks; attributes have `NAME SRCC` or `NAME accuracy`."""
+"""Metrics of the two main tasks; attributes have `NAME SRCC` or `NAME accuracy`."""
 LOWER_IS_BETTER = ("KLDiv",)
 
 RESAMPLES = 2000
 MINIMUM_RATED = 3
-"""Images that a rank correlation is taken of."""
+"""Least number of images for a rank correlation."""
 
 Rows = Mapping[str, NDArray[np.int64]]
-"""Set name -> the images of it that count, by number, drawn with repetition."""
+"""Set name -> numbers of its images in a resample, drawn with repetition."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Answer:
-    """What two arms say to a question.
+    """The answer of two arms to a question.
 
     Attributes:
         question: Whether `arm` does better than `against`.
-        arm: The one asked about.
-        against: The other.
-        differences: Metric -> arm minus against, in the repetitions that both have.
+        arm: Name of the arm in question.
+        against: Name of the arm that it is compared with.
+        differences: Metric -> arm minus against, over the repetitions that both have.
     """
 
     question: str
@@ -54,7 +54,7 @@ class Answer:
     differences: dict[str, Estimate]
 
     def in_words(self) -> str:
-        """Return what decides, CC for saliency and SRCC for scores, as a sentence."""
+        """Return the deciding differences (CC for saliency, SRCC for scores) as a sentence."""
         parts = []
         for metric, task in (("CC", "saliency"), (SCORE_METRIC, "aesthetics")):
             if metric in self.differences:
@@ -68,7 +68,7 @@ class Answer:
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Return the names of points that no other is at least as good as in both and better in one."""
+    """Return the names of the points on the Pareto front of two values."""
 
     def beaten(mine: tuple[float, float]) -> bool:
         return any(
@@ -80,7 +80,7 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
 
 
 def verdict(metric: str, difference: Estimate) -> str:
-    """Return what a difference means: better, worse, or nothing that could be told from 0."""
+    """Return the meaning of a difference: better, worse, or not distinguishable from 0."""
     low, high = difference.interval
     if metric in LOWER_IS_BETTER:
         low, high = -high, -low
@@ -98,7 +98,7 @@ def summarize(results: Sequence[RunResult]) -> dict[str, Estimate]:
 
 
 def compare(comparison: Comparison, results: Mapping[str, Sequence[RunResult]]) -> Answer:
-    """Answer one question by the repetitions that both arms have finished."""
+    """Answer one question from the repetitions that both arms have finished."""
     pairs = _pairs(results.get(comparison.arm, ()), results.get(comparison.against, ()))
     metrics = metrics_of([run for pair in pairs for run in pair])
     other_of = {run.repetition: other for run, other in pairs}
@@ -111,11 +111,13 @@ def compare(comparison: Comparison, results: Mapping[str, Sequence[RunResult]]) 
 
 
 def metrics_of(results: Sequence[RunResult]) -> list[str]:
-    """Return the metrics that all of some runs were measured by."""
+    """Return the metrics that all given runs have."""
     if not results:
         return []
-    told = dict.fromkeys(m for s in results[0].sets.values() for m in s.attributes)
-    return [metric for metric in (*METRICS, *told) if all(has(run, metric) for run in results)]
+    of_attributes = dict.fromkeys(m for s in results[0].sets.values() for m in s.attributes)
+    return [
+        metric for metric in (*METRICS, *of_attributes) if all(has(run, metric) for run in results)
+    ]
 
 
 def by_arm(study: StudyFile, results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
@@ -127,7 +129,7 @@ def by_arm(study: StudyFile, results: Sequence[RunResult]) -> dict[str, list[Run
 def _pairs(
     runs: Sequence[RunResult], others: Sequence[RunResult]
 ) -> list[tuple[RunResult, RunResult]]:
-    """Return the runs of equal repetition; they saw and left out the same images."""
+    """Return the runs of both arms by repetition; each pair saw and left out the same images."""
     by_repetition = {other.repetition: other for other in others}
     return [(run, by_repetition[run.repetition]) for run in runs if run.repetition in by_repetition]
 
@@ -137,10 +139,10 @@ def _bootstrap(
     metrics: Sequence[str],
     statistics: Callable[[RunResult, Rows], NDArray[np.float64]],
 ) -> dict[str, Estimate]:
-    """Return the means of statistics over runs, bounded by resampling runs and their images.
+    """Return means over runs with intervals from resampling runs and their images.
 
-    Two levels, as the data has: repetitions are drawn first, then in each the images of each set,
-    whole themes where images are not independent.
+    Resampling has two levels, like the data: repetitions are drawn first, then in each the images
+    of each set, whole themes where images are not independent.
 
     Source: Davison, Hinkley, "Bootstrap methods and their application" (1997), section 3.8.
     """
@@ -194,7 +196,7 @@ def has(run: RunResult, metric: str) -> bool:
 
 
 def _values(run: RunResult, metrics: Sequence[str], rows: Rows) -> NDArray[np.float64]:
-    """Return metrics of some of a run's images: means over sets, each set counting alike."""
+    """Return metrics over some of a run's images: means over sets with equal weights."""
     return np.array([fmean(_of_each_set(run, metric, rows)) for metric in metrics])
 
 
@@ -207,6 +209,6 @@ def _of_each_set(run: RunResult, metric: str, rows: Rows) -> list[float]:
         elif metric in measures.maps:
             values.append(float(np.array(measures.maps[metric])[rows[name]].mean()))
         elif metric in measures.attributes:
-            told, labels = np.array(measures.attributes[metric])
-            values.append(measure_attribute(metric, told[rows[name]], labels[rows[name]]))
+            predicted, labels = np.array(measures.attributes[metric])
+            values.append(measure_attribute(metric, predicted[rows[name]], labels[rows[name]]))
     return values

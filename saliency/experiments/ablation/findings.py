@@ -1,4 +1,4 @@
-"""Everything that a study found, as one JSON file and as the page's content."""
+"""The findings of a study: one JSON file, and the content of the page."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Point:
 
 @dataclass(frozen=True)
 class ArmFindings:
-    """What one arm reached.
+    """The results of one arm.
 
     Attributes:
-        name: Of the arm.
-        about: What it is.
-        repetitions: Finished.
+        name: Name of the arm.
+        about: Description of the arm.
+        repetitions: Number of finished repetitions.
         metrics: Metric -> mean with interval.
-        runs: A point a run.
-        train: Means over the runs of what training logged in the last epoch.
+        runs: One point for each run.
+        train: Means over the runs of the values that training logged in the last epoch.
         gap: Task -> mean over the runs of validation loss minus training loss.
-        parameters: Of the network.
+        parameters: Number of parameters of the network.
         minutes: Mean time of a run.
         gflop: Billions of floating-point operations of the network for one photo; 0 if unknown.
         training: `gflop` times steps, relative to the study's first arm; 0 if unknown.
@@ -70,19 +70,19 @@ class ArmFindings:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study found so far.
+    """The findings of a study so far.
 
     Attributes:
-        about: The study's own line.
-        arms: Those that have results.
-        answers: One a comparison.
-        finished: Runs done.
-        planned: Runs in the study.
-        commits: Commit of the code -> runs.
-        overrides: What all arms change in the recipe.
+        about: The study's description.
+        arms: Arms that have results.
+        answers: One answer for each comparison.
+        finished: Number of finished runs.
+        planned: Number of runs in the study.
+        commits: Commit of the code -> number of runs.
+        overrides: Values of the recipe that all arms change.
         base: Name of the recipe.
-        front: Arms with both tasks that no other beats in one without losing in the other, in the
-            repetitions that all of them have.
+        front: Arms with both tasks on the Pareto front, over the repetitions that all of them
+            have.
     """
 
     about: str
@@ -101,7 +101,7 @@ class Findings:
 
 
 def find(study: Study, results: Sequence[RunResult]) -> Findings:
-    """Summarise arms and answer questions by what is finished."""
+    """Summarise the arms and answer the questions from the finished runs."""
     arms = by_arm(study.file, results)
     work = _training_work(next(iter(arms.values()))) if arms else 0.0
     found = [_arm(study.arm(name).about, runs, work) for name, runs in arms.items()]
@@ -119,7 +119,7 @@ def find(study: Study, results: Sequence[RunResult]) -> Findings:
 
 
 def _front(arms: Sequence[ArmFindings]) -> list[str]:
-    """Return the front of the arms with both tasks, by the repetitions that all of these have."""
+    """Return the Pareto front of the arms with both tasks, over their common repetitions."""
     both = [arm for arm in arms if {"CC", SCORE_METRIC} <= arm.metrics.keys()]
     repetitions = [{run.repetition for run in arm.runs} for arm in both]
     shared = set.intersection(*repetitions) if repetitions else set()
@@ -133,7 +133,7 @@ def _front(arms: Sequence[ArmFindings]) -> list[str]:
 
 
 def _training_work(runs: Sequence[RunResult]) -> float:
-    """Return what one training costs, in forward passes of a photo times their operations."""
+    """Return the cost of one training: forward passes of a photo times their operations."""
     return float(runs[0].flops * runs[0].steps)
 
 

@@ -1,4 +1,4 @@
-"""What a trained run is worth, image by image, so that arms can be compared on the same images."""
+"""Measure a trained run image by image, so that arms can be compared on the same images."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import Any
 
 import numpy as np
 
+from saliency.datasets.sets import LabelledSets, groups_of
 from saliency.errors import SaliencyError
 from saliency.evaluation import PredictsMany, measure_map, pair_attributes, predict_set
 from saliency.files import write_atomically
-from saliency.training.data import LabelledSets, groups_of
 from saliency.types import SCORES
 
 RESULT, PACKED = "result.json", "runs.jsonl.xz"
 
 MINIMUM_LABELS = 10
-"""Images whose attribute must be known, so that resamples of them say something."""
+"""Least number of images with a label of an attribute, so that resampling is meaningful."""
 
 DIGITS = 5
-"""Of what is written: far below what images and seeds vary."""
+"""Decimal digits that are saved: much finer than the variation over images and seeds."""
 
 
 @dataclass(frozen=True)
 class SetMeasures:
-    """One set's left-out images, in the order of the set.
+    """Measures of one set's left-out images, in the order of the set.
 
     Attributes:
-        images: Their file names.
+        images: File names of the images.
         maps: CC, NSS, KLDiv and SIM of each image; empty without fixations or a decoder.
         scores: Predicted mean scores; empty without ratings or an aesthetic head.
-        ratings: The raters' mean scores, beside `scores`.
+        ratings: The raters' mean scores, in the order of `scores`.
         groups: Theme of each image; empty where images are independent.
-        attributes: Metric of an attribute -> predictions and labels, beside each other.
+        attributes: Metric of an attribute -> pairs of prediction and label.
     """
 
     images: list[str] = field(default_factory=list)
@@ -52,18 +52,18 @@ class RunResult:
     """One finished run.
 
     Attributes:
-        arm: Its arm.
-        repetition: Its seed.
-        fold: What it was measured on.
+        arm: Name of its arm.
+        repetition: Number of the repetition, which is the seed.
+        fold: Fold that it was measured on.
         sets: Set name -> measures.
-        train: Means over the last epoch of what training logged: losses, weights, cosines.
+        train: Means of logged values over the last epoch: losses, weights, cosines.
         gap: Task -> validation loss minus training loss.
-        seconds: Of training and measuring.
-        parameters: Of the network.
-        commit: Of the code.
-        identity: The values that decided it, from `Study.identity`.
-        flops: Of the network for one photo; 0 if it was not counted.
-        steps: Optimiser steps; 0 if they were not counted.
+        seconds: Time of training and measuring.
+        parameters: Number of parameters of the network.
+        commit: Commit of the code.
+        identity: Values that determine the run, from `Study.identity`.
+        flops: Floating-point operations for one photo; 0 if not counted.
+        steps: Number of optimiser steps; 0 if not counted.
         learned: What the sharing scheme learned about the tasks.
     """
 
@@ -90,7 +90,7 @@ class RunResult:
 
     @classmethod
     def load(cls, path: Path) -> RunResult:
-        """Read what `save` wrote."""
+        """Read a result that `save` wrote."""
         return cls._from_json(path.read_bytes())
 
     @classmethod
@@ -101,16 +101,16 @@ class RunResult:
 
 
 def pack(results: Iterable[RunResult], path: Path) -> None:
-    """Write results into one compressed file, to keep or to go on with elsewhere."""
+    """Write results into one compressed file, to keep them or to continue elsewhere."""
     lines = b"\n".join(result._to_json() for result in results)
     write_atomically(path, lzma.compress(lines, preset=9))
 
 
 def unpack(path: Path) -> list[RunResult]:
-    """Read what `pack` wrote.
+    """Read results that `pack` wrote.
 
     Raises:
-        SaliencyError: It is no such file.
+        SaliencyError: The file is of another kind.
     """
     try:
         lines = lzma.decompress(path.read_bytes()).splitlines()

@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from saliency.charts import IntervalRow, Series, interval_chart, scatter_chart
 from saliency.experiments.ablation.compare import METRICS, SCORE_METRIC, Answer, Estimate
 from saliency.experiments.ablation.findings import ArmFindings, Findings
+from saliency.experiments.charts import IntervalRow, Series, interval_chart, scatter_chart
 from saliency.files import write_atomically
 from saliency.pages import page_templates
 
@@ -42,7 +42,7 @@ def _interval(estimate: Estimate | None) -> str:
 
 
 def _pretty(learned: dict[str, Any]) -> str:
-    """Return names and rounded numbers, a line each."""
+    """Return lines of names and rounded numbers."""
 
     def rounded(value: Any) -> Any:
         if isinstance(value, dict):
@@ -59,7 +59,7 @@ def _pretty(learned: dict[str, Any]) -> str:
 
 
 def _charts(findings: Findings, metric: str) -> list[str]:
-    """Return the differences and the levels of one metric, where there are any."""
+    """Return charts of the differences and the values of one metric, if there are any."""
     charts = []
     differences = [
         IntervalRow(_name(answer), found.value, *found.interval)
@@ -93,15 +93,15 @@ def _charts(findings: Findings, metric: str) -> list[str]:
 
 def _metrics(arms: list[ArmFindings]) -> list[str]:
     """Return the metrics that any arm has, the main tasks' first."""
-    told = dict.fromkeys(metric for arm in arms for metric in arm.metrics)
-    return list(dict.fromkeys(m for m in (*METRICS, *told) if m in told))
+    measured = dict.fromkeys(metric for arm in arms for metric in arm.metrics)
+    return list(dict.fromkeys(m for m in (*METRICS, *measured) if m in measured))
 
 
 def _costs(arms: list[ArmFindings], metric: str) -> list[str]:
-    """Return a metric against what the network costs, where arms differ in that."""
+    """Return a chart of a metric against the network's cost, if arms differ in cost."""
     known = [arm for arm in arms if arm.gflop and metric in arm.metrics]
     costs = [arm.gflop for arm in known]
-    if not costs or max(costs) < 1.01 * min(costs):  # a guidance more or less is no other cost
+    if not costs or max(costs) < 1.01 * min(costs):  # guidance alone hardly changes the cost
         return []
     return [
         scatter_chart(
@@ -122,7 +122,7 @@ def _pareto(arms: list[ArmFindings]) -> str | None:
     both = [arm for arm in arms if all(metric in arm.metrics for metric in DECIDING)]
     if not both:
         return None
-    # Folds differ in how hard they are: each point is shown against its fold's mean.
+    # Folds differ in difficulty: each point is shown relative to its fold's mean.
     fold_means = {
         metric: {
             fold: fmean(r.metrics[metric] for arm in both for r in arm.runs if r.fold == fold)
@@ -147,7 +147,7 @@ def _pareto(arms: list[ArmFindings]) -> str | None:
 
 
 def _logged_names(arms: list[ArmFindings]) -> list[str]:
-    """Return what training logged that a reader may want: weights, cosines, losses, gaps."""
+    """Return the logged values that a reader may want: weights, cosines, losses, gaps."""
     wanted = ("share/", "cosine/", "loss/")
     names = dict.fromkeys(name for arm in arms for name in arm.train if name.startswith(wanted))
     gaps = dict.fromkeys(f"gap/{task}" for arm in arms for task in arm.gap)

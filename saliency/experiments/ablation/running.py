@@ -1,4 +1,4 @@
-"""Train and measure the runs of a study, several at a time; what is done is not done again."""
+"""Train and measure the runs of a study, several at a time; finished runs are not repeated."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from typing import Any
 import cv2
 import torch
 from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
 
-from saliency.bench.limits import count_work
 from saliency.checkpoint import load_checkpoint
+from saliency.datasets.sets import build_sets
 from saliency.errors import SaliencyError
 from saliency.experiments.ablation.measure import RESULT, RunResult, measure
 from saliency.experiments.ablation.study import Run, Study
 from saliency.locks import hold_folder
 from saliency.predictor import Predictor
 from saliency.training.config import TrainingConfig
-from saliency.training.data import build_sets
-from saliency.training.loop import BEST, LAST, STATE, current_commit, train
+from saliency.training.folder import BEST, LAST, STATE, current_commit
+from saliency.training.loop import train
 from saliency.training.report import Reporter
 
 LOG, METRICS = "log.txt", "metrics.jsonl"
@@ -35,7 +36,7 @@ LOG, METRICS = "log.txt", "metrics.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ended: with a result, with an error, or because someone asked it to stop."""
+    """The end of a run: with a result, with an error, or because it was asked to stop."""
 
     run: Run
     error: str | None = None
@@ -43,10 +44,10 @@ class Ending:
 
 
 def finished(study: Study, out_dir: Path) -> list[RunResult]:
-    """Read the results that are there, in the study's order.
+    """Read the existing results, in the study's order.
 
     Raises:
-        SaliencyError: A result is of other values, so arms would not compare.
+        SaliencyError: A result has other values, so that arms could not be compared.
     """
     results = []
     for run in study.runs():
@@ -56,7 +57,7 @@ def finished(study: Study, out_dir: Path) -> list[RunResult]:
         result = RunResult.load(path)
         if result.identity != study.identity(run):
             raise SaliencyError(
-                f"{path} should be of this study. Found other values; "
+                f"{path} should be a result of this study. Found other values; "
                 "name another folder with -o, or remove it."
             )
         results.append(result)
@@ -64,7 +65,7 @@ def finished(study: Study, out_dir: Path) -> list[RunResult]:
 
 
 def bring_in(results: Iterable[RunResult], out_dir: Path) -> None:
-    """Put results of elsewhere where the study looks for them; those that are there stay."""
+    """Copy results from elsewhere into the study's folder; existing ones are kept."""
     for result in results:
         path = Run(result.arm, result.repetition, result.fold).folder(out_dir) / RESULT
         if not path.is_file():
@@ -82,24 +83,24 @@ def run_study(
     hours: float | None = None,
     arms: Collection[str] = (),
 ) -> Iterator[Ending]:
-    """Train and measure what is missing.
+    """Train and measure the missing runs.
 
-    A run whose arm needs another's checkpoint waits for it. Ctrl-C stops all after their current
-    step, and the next call goes on from there.
+    A run whose arm needs another's checkpoint waits for it. Ctrl-C stops all runs after their
+    current step, and the next call continues there.
 
     Args:
-        study: What to run.
-        out_dir: Where each run's folder and result go.
+        study: The study to run.
+        out_dir: Folder for each run's folder and result.
         data_root: Folder of the data sets.
-        jobs: Runs at a time, each in a process of its own.
-        threads: Of each process.
-        device: As for `Predictor.load`.
+        jobs: Number of runs at a time, each in its own process.
+        threads: Number of threads of each process.
+        device: Where to compute, as for `Predictor.load`.
         hours: Start no run that would likely end later than this; None for no limit, and 0 starts
             none, so that a study can be looked at while another process runs it.
-        arms: Only these, and what they need must be there; all if empty.
+        arms: Names of the arms to run; checkpoints that they need must exist. Empty for all.
 
     Yields:
-        One ending a run that was started, as they come.
+        The end of each run that was started, in the order in which they end.
 
     Raises:
         BusyError: Another process runs a study in `out_dir`.
@@ -143,7 +144,7 @@ def run_study(
                 return
             try:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt:  # the terminal told the runs, too: they save and end
+            except KeyboardInterrupt:  # the terminal also interrupted the runs: they save and end
                 stopped = True
                 continue
             for future in done:
@@ -162,14 +163,15 @@ def _is_ready(study: Study, run: Run, out_dir: Path) -> bool:
 
 def _start_worker(threads: int) -> None:
     threading.Thread(target=_end_with_the_study, daemon=True).start()
-    # Loader processes of a spawned one would be spawned, too: seconds of imports in each epoch.
+    # A spawned process would spawn its loader processes too: seconds of imports in each epoch.
     multiprocessing.set_start_method(None, force=True)
+    threads = min(threads, torch.get_num_threads())  # OMP_NUM_THREADS may ask for fewer
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
 
 
 def _end_with_the_study() -> None:
-    """End this process when the study's is gone, which otherwise it would outlive for ever."""
+    """End this process when the study's process has ended, which it would otherwise outlive."""
     study = multiprocessing.parent_process()
     assert study is not None  # noqa: S101
     study.join()
@@ -184,7 +186,7 @@ def _run_one(
     data_root: Path | None,
     device: str,
 ) -> Ending:
-    """Train and measure one run; whatever goes wrong is its own ending, not that of the others."""
+    """Train and measure one run; an error ends this run alone."""
     folder = run.folder(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
@@ -213,10 +215,26 @@ def _run_one(
         parameters=sum(p.numel() for p in checkpoint.network.parameters()),
         commit=current_commit(),
         identity=identity,
-        flops=count_work(checkpoint.network, (config.data.height, config.data.width)).flops,
+        flops=count_flops(checkpoint.network, (config.data.height, config.data.width)),
         steps=last_epoch["step"],
         learned=checkpoint.network.sharing.describe(),
     ).save(folder / RESULT)
-    for name in (STATE, BEST):  # a study of 60 runs would fill a disk with them
+    for name in (STATE, BEST):  # those of 60 runs would fill a disk
         (folder / name).unlink(missing_ok=True)
     return Ending(run)
+
+
+def count_flops(network: torch.nn.Module, size: tuple[int, int]) -> int:
+    """Return the floating-point operations of convolutions and matrix products for one photo.
+
+    Args:
+        network: The network in evaluation mode, on the CPU.
+        size: (height, width) of its input.
+
+    Returns:
+        Two for each multiplication with its addition.
+    """
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), counter:
+        network(torch.zeros(1, 3, *size))
+    return int(counter.get_total_flops())

@@ -1,4 +1,4 @@
-"""What a study is: a TOML file of arms, each a recipe with a few values changed."""
+"""Studies: a TOML file of arms, each of which changes a few values of a recipe."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from saliency.errors import ConfigError
+from saliency.errors import ConfigError, find_first_fault
 from saliency.training.config import TrainingConfig, load_config
-from saliency.training.loop import LAST
+from saliency.training.folder import LAST
 
 Overrides = dict[str, Any]
 """`section.key` -> value, as in `saliency train -s`. The value `@arm` is that arm's checkpoint."""
@@ -26,13 +26,13 @@ class Section(BaseModel):
 
 
 class Arm(Section):
-    """One thing to try."""
+    """One variant of the recipe."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     about: str  # a line for tables
     like: str | None = None  # an arm before this one, whose overrides come first
     overrides: Overrides = {}
-    repetitions: int | None = Field(None, ge=1)  # None: the study's
+    repetitions: int | None = Field(None, ge=1)  # None: those of the study
 
     def needs(self) -> tuple[str, ...]:
         """Return the arms whose checkpoints this one starts from or learns from."""
@@ -49,13 +49,13 @@ class Comparison(Section):
 
 
 class StudyFile(Section):
-    """The TOML as it is."""
+    """The content of the TOML file."""
 
     about: str
     base: Path  # a training recipe; relative to this file
     repetitions: int = Field(5, ge=1)
     folds: tuple[int, ...] = Field((1, 2, 3, 4), min_length=1)
-    overrides: Overrides = {}  # of every arm
+    overrides: Overrides = {}  # for every arm
     arms: tuple[Arm, ...] = Field(min_length=1)
     comparisons: tuple[Comparison, ...] = ()
 
@@ -66,8 +66,8 @@ class Run:
 
     Attributes:
         arm: Name of the arm.
-        repetition: From 0; the seed, and the same images and order in every arm.
-        fold: Left out of training, and measured.
+        repetition: Number from 0; it is the seed, so all arms see the same images in one order.
+        fold: Fold that is left out of training and measured.
     """
 
     arm: str
@@ -75,13 +75,13 @@ class Run:
     fold: int
 
     def folder(self, out_dir: Path) -> Path:
-        """Return where its files go."""
+        """Return the folder of its files."""
         return out_dir / "runs" / self.arm / str(self.repetition)
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study and where it was read from."""
+    """A study and the file that it was read from."""
 
     path: Path
     file: StudyFile
@@ -91,7 +91,7 @@ class Study:
         """Read a study.
 
         Raises:
-            ConfigError: The file is missing, is no TOML, or its arms make no sense.
+            ConfigError: The file is missing or not TOML, or its arms are inconsistent.
         """
         try:
             study = cls(path, StudyFile.model_validate(tomllib.loads(path.read_text("utf-8"))))
@@ -100,12 +100,11 @@ class Study:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} should be valid TOML. Found: {error}.") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"{path}: `{where}`: {first['msg']}.") from error
+            where, fault = find_first_fault(error.errors())
+            raise ConfigError(f"{path}: `{where}`: {fault}.") from error
         study._check_names()
         study = study._with_likeness()
-        for arm in study.file.arms:  # now, not hours later
+        for arm in study.file.arms:  # now rather than hours later
             study.config(Run(arm.name, 0, study.file.folds[0]), Path())
         return study
 
@@ -146,7 +145,7 @@ class Study:
         return config.model_copy(update={"data": config.data.model_copy(update={"sets": sets})})
 
     def identity(self, run: Run) -> dict[str, Any]:
-        """Return the values that decide a run, without the places of files, for JSON."""
+        """Return the values that determine a run, without the paths of files, for JSON."""
         base = tomllib.loads((self.path.parent / self.file.base).read_text("utf-8"))
         return {"base": base, "overrides": self._overrides(run), "fold": run.fold}
 
@@ -178,18 +177,18 @@ class Study:
             later = set(arm.needs()) - set(names[:number])
             if later:
                 raise ConfigError(
-                    f"{self.path}: the arm {arm.name!r} should come after those that it needs. "
+                    f"{self.path}: the arm {arm.name!r} should come after the arms that it needs. "
                     f"Found no {sorted(later)} before it."
                 )
         if asked - set(names):
             raise ConfigError(
-                f"{self.path}: comparisons should be of arms, {names}. "
+                f"{self.path}: comparisons should name arms, {names}. "
                 f"Found {sorted(asked - set(names))}."
             )
 
 
 def _to_toml(value: Any) -> str:
-    """Return a value of a TOML file as it would stand there, on one line."""
+    """Return a value as TOML text on one line."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_to_toml(v)}" for key, v in value.items()) + " }"
     if isinstance(value, list):

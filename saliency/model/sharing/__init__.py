@@ -1,89 +1,59 @@
-"""How the tasks share the encoder: one file a scheme.
+"""How the tasks share the encoder: one file and one line for each scheme.
 
 All are `Sharing` modules: images in, a list of features for each task out.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import get_args
 
-from saliency.model.encoder import Encoder
-from saliency.model.sharing.adaptive import AdaptiveSharing
-from saliency.model.sharing.base import Readers, SharedFeatures, Sharing
-from saliency.model.sharing.cross_stitch import CrossStitch
-from saliency.model.sharing.hard import HardSharing
-from saliency.model.sharing.joint_feature import JointFeature
-from saliency.model.sharing.mean_constraint import MeanConstraint
-from saliency.model.sharing.mtan import Mtan
-from saliency.model.sharing.multilinear import Multilinear
-from saliency.model.sharing.sluice import Sluice
+from saliency.model.sharing.adaptive import AdaptiveOptions, AdaptiveSharing
+from saliency.model.sharing.base import GrowthPlan, Readers, SharedFeatures, Sharing, SharingOptions
+from saliency.model.sharing.cross_stitch import CrossStitch, CrossStitchOptions
+from saliency.model.sharing.hard import HardOptions, HardSharing
+from saliency.model.sharing.joint_feature import JointFeature, JointFeatureOptions
+from saliency.model.sharing.mean_constraint import MeanConstraint, MeanConstraintOptions
+from saliency.model.sharing.mtan import Mtan, MtanOptions
+from saliency.model.sharing.multilinear import Multilinear, MultilinearOptions
+from saliency.model.sharing.sluice import Sluice, SluiceOptions
 
-SharingName = Literal[
-    "hard",
-    "cross_stitch",
-    "sluice",
-    "mtan",
-    "multilinear",
-    "adaptive",
-    "mean_constraint",
-    "joint_feature",
-]
+Scheme = (
+    HardOptions
+    | CrossStitchOptions
+    | SluiceOptions
+    | MtanOptions
+    | MultilinearOptions
+    | AdaptiveOptions
+    | MeanConstraintOptions
+    | JointFeatureOptions
+)
+"""The options of all schemes. A new scheme is a file and a line here."""
+
+SCHEMES: dict[str, type[SharingOptions]] = {options.name: options for options in get_args(Scheme)}
+"""Options by the name of their scheme, for checkpoints."""
 
 __all__ = [
+    "SCHEMES",
+    "AdaptiveOptions",
     "AdaptiveSharing",
     "CrossStitch",
+    "CrossStitchOptions",
+    "GrowthPlan",
+    "HardOptions",
     "HardSharing",
     "JointFeature",
+    "JointFeatureOptions",
     "MeanConstraint",
+    "MeanConstraintOptions",
     "Mtan",
+    "MtanOptions",
     "Multilinear",
+    "MultilinearOptions",
     "Readers",
+    "Scheme",
     "SharedFeatures",
     "Sharing",
-    "SharingName",
+    "SharingOptions",
     "Sluice",
-    "build_sharing",
+    "SluiceOptions",
 ]
-
-
-def build_sharing(
-    name: SharingName,
-    encoder: Encoder,
-    task_count: int,
-    *,
-    per_channel: bool = False,
-    subspaces: int = 2,
-    update_every: int = 20,
-    tree: tuple[tuple[int, ...], ...] = (),
-) -> Sharing:
-    """Return the scheme called `name`, as it starts.
-
-    Args:
-        name: The scheme.
-        encoder: The network's own; further ones start as it is.
-        task_count: T.
-        per_channel: Of `cross_stitch`: a mixing weight a channel instead of one a stage.
-        subspaces: Of `sluice`: parts that a stage's channels are cut into.
-        update_every: Of `multilinear`: steps between updates of its covariances.
-        tree: Of `adaptive`: for each stage the group of each task; empty for one group.
-
-    Raises:
-        ConfigError: The scheme needs the encoder's stages one at a time, and this one's cannot.
-    """
-    match name:
-        case "hard":
-            return HardSharing(task_count)
-        case "cross_stitch":
-            return CrossStitch(encoder, task_count, per_channel=per_channel)
-        case "sluice":
-            return Sluice(encoder, task_count, subspaces=subspaces)
-        case "mtan":
-            return Mtan(encoder, task_count)
-        case "adaptive":
-            return AdaptiveSharing(encoder, task_count, tree)
-        case "mean_constraint":
-            return MeanConstraint(encoder, task_count)
-        case "joint_feature":
-            return JointFeature(task_count)
-        case "multilinear":
-            return Multilinear(encoder, task_count, update_every)

@@ -1,24 +1,29 @@
-"""Fully-adaptive sharing: a tree of stages that branches, from the top, while it is trained."""
+"""Fully-adaptive sharing: a tree of stages that is split in training, deepest stage first."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from saliency.errors import ConfigError
+from saliency.errors import ConfigError, require
 from saliency.model.encoder import Encoder, hold_batch_norms
 from saliency.model.sharing.affinity import MOST_TASKS
-from saliency.model.sharing.base import SharedFeatures, Sharing, for_heads
-
-Tree = tuple[tuple[int, ...], ...]
-"""For each encoder stage, shallow to deep, the group of each task."""
+from saliency.model.sharing.base import (
+    GrowthPlan,
+    SharedFeatures,
+    Sharing,
+    SharingOptions,
+    Tree,
+    for_heads,
+)
 
 
 class Copied(NamedTuple):
-    """A stage of the encoder and what starts as its copy."""
+    """A stage of the encoder and a module that starts as its copy."""
 
     source: nn.Module
     copy: nn.Module
@@ -42,8 +47,8 @@ class AdaptiveSharing(Sharing):
     splits.
 
     Shared, for strategies that look at gradients, are the parameters of all groups; features are
-    each group's own, and the last layers one a group. Tasks that a stage has parted are at right
-    angles there and meet in what is still shared.
+    each group's own, and there is one last layer for each group. Gradients of tasks that a stage
+    separates are orthogonal there; the tasks meet in the stages that they still share.
 
     Note: the paper starts from a thin network that simultaneous orthogonal matching pursuit picks
     from a wide one. Here the pretrained timm encoder itself is the thin network: choose a small
@@ -63,11 +68,11 @@ class AdaptiveSharing(Sharing):
     """
 
     def __init__(self, encoder: Encoder, task_count: int, tree: Tree = ()) -> None:
-        """Start as one encoder, or as the tree that `tree` says.
+        """Start as one encoder, or as the tree `tree`.
 
         Args:
-            encoder: The network's own, which is the first group's of every stage.
-            task_count: T.
+            encoder: The network's own encoder, which is the first group's of every stage.
+            task_count: Number of tasks T.
             tree: For each stage the group of each task; empty for one group everywhere.
 
         Raises:
@@ -83,17 +88,17 @@ class AdaptiveSharing(Sharing):
         count = len(encoder.stages())
         if len(tree) not in (0, count):
             raise ConfigError(
-                f"`sharing_tree` should give groups for each of {count} stages. Found {len(tree)}."
+                f"`sharing.tree` should give groups for each of {count} stages. Found {len(tree)}."
             )
         self.tree: Tree = ((0,) * task_count,) * count
-        # Of each stage, what the groups after the first have instead of the encoder's own.
+        # For each stage, the modules of the groups after the first, which uses the encoder's own.
         self.others = nn.ModuleList(nn.ModuleList() for _ in range(count))
         for stage in reversed(range(len(tree))):
             if tree[stage] != self.tree[stage]:
                 self.split(encoder, stage, tree[stage])
 
     def train(self, mode: bool = True) -> AdaptiveSharing:
-        """Switch to training, all but the batch normalisation, which keeps its statistics."""
+        """Switch to training mode, except batch normalisation, which keeps its statistics."""
         super().train(mode)
         hold_batch_norms(self)
         return self
@@ -101,7 +106,7 @@ class AdaptiveSharing(Sharing):
     def forward(self, encoder: Encoder, images: Tensor) -> SharedFeatures:
         """Return each task's features, from its branch of the tree."""
         by_task: list[list[Tensor]] = [[] for _ in range(self.task_count)]
-        met = []
+        measured = []
         before, features = (0,) * self.task_count, [images]
         for groups, modules in zip(self.tree, self._modules_of(encoder), strict=True):
             features = [
@@ -112,22 +117,22 @@ class AdaptiveSharing(Sharing):
             read = for_heads(features) if self.training else features
             for task, group in enumerate(groups):
                 by_task[task].append(read[group])
-            met.append(tuple(read))
-        return SharedFeatures(tuple(by_task), tuple(met))
+            measured.append(tuple(read))
+        return SharedFeatures(tuple(by_task), tuple(measured))
 
     def split(self, encoder: Encoder, stage: int, groups: tuple[int, ...]) -> list[Copied]:
-        """Split a stage that is shared by all; what it computes stays the same at first.
+        """Split a stage that all tasks share; its outputs stay the same at first.
 
         Args:
-            encoder: The network's own.
-            stage: The stages above are split, or it is the deepest one.
+            encoder: The network's own encoder.
+            stage: Number of the stage; it is the deepest one, or the stages above are split.
             groups: The group of each task, each made of whole groups of the stage above.
 
         Returns:
-            What was copied: one copy for each group after the first.
+            The modules that were copied: one copy for each group after the first.
 
         Raises:
-            ConfigError: The groups are no such groups, or the stage is split already.
+            ConfigError: The groups are not allowed, or the stage is already split.
         """
         above = self.tree[stage + 1] if stage + 1 < len(self.tree) else range(self.task_count)
         is_tree = len(groups) == self.task_count and len(set(zip(above, groups, strict=True))) == (
@@ -180,3 +185,42 @@ def to_lists(groups: tuple[int, ...]) -> list[list[int]]:
 def _are_numbered(groups: tuple[int, ...]) -> bool:
     """Return whether group numbers start at 0 and first appear in order."""
     return list(dict.fromkeys(groups)) == list(range(len(set(groups))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveOptions(SharingOptions):
+    """`sharing.name = "adaptive"`.
+
+    Attributes:
+        splits: Epochs after which a stage may be split, deepest first; (): evenly in the first half
+            of the run, one for each trained stage.
+        max_groups: Most groups that a stage may be split into.
+        branching: How readily a stage is split, see `affinity.choose_groups`.
+        tree: Tree at the start: for each stage the group of each task; empty for one group
+            everywhere. In a checkpoint it is the tree at the end.
+    """
+
+    name: Literal["adaptive"] = "adaptive"
+    splits: tuple[int, ...] = ()
+    max_groups: int = 2
+    branching: float = 4.0
+    tree: Tree = ()
+
+    def __post_init__(self) -> None:
+        require(
+            list(self.splits) == sorted(set(self.splits)) and min(self.splits, default=1) >= 1,
+            "splits",
+            "rising numbers of epochs from 1 on",
+            list(self.splits),
+        )
+        require(self.max_groups >= 1, "max_groups", ">= 1", self.max_groups)
+        require(self.branching >= 0, "branching", ">= 0", self.branching)
+
+    @property
+    def growth(self) -> GrowthPlan:
+        """When stages are split, and how readily."""
+        return GrowthPlan(self.splits, self.max_groups, self.branching)
+
+    def build(self, encoder: Encoder, task_count: int) -> Sharing:
+        """Return the scheme."""
+        return AdaptiveSharing(encoder, task_count, self.tree)

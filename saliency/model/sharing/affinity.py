@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 MOST_TASKS = 8
-"""Tasks whose groupings are all compared: 4,140 of 8, and already 115,975 of 10."""
+"""Most tasks whose groupings are all compared: 8 tasks have 4,140, 10 already 115,975."""
 
 
 def task_affinity(errors: Tensor) -> Tensor:
@@ -24,8 +24,8 @@ def task_affinity(errors: Tensor) -> Tensor:
 
     An example is hard for a task if its error is the task's mean error or more.
 
-    `A(i, j) = P(both hard) + P(neither hard)` over the examples that both have labels of. Two
-    tasks without such an example get what they would have if they were independent,
+    `A(i, j) = P(both hard) + P(neither hard)` over the examples with labels of both. Two
+    tasks without such an example get the value of independent tasks,
     `p_i p_j + (1 - p_i)(1 - p_j)` with p the task's share of hard examples: 1/2 where that is 1/2.
 
     Args:
@@ -52,14 +52,14 @@ def branch_affinity(affinity: Tensor, branches: tuple[int, ...]) -> Tensor:
     """Return how well branches go together: their tasks that agree least decide.
 
     `B(k, l)` is the mean of `mean_{i in k} min_{j in l} A(i, j)` and the same from l to k. A
-    branch goes with itself, for what it holds together is not parted any more.
+    branch has affinity 1 with itself, because tasks in it are not separated any more.
 
     Args:
-        affinity: (T, T) of tasks.
+        affinity: (T, T) affinities of the tasks.
         branches: The branch of each task.
 
     Returns:
-        (C, C) float64, 0..1, of the C branches.
+        (C, C) float64 affinities of the C branches, 0..1.
     """
     count = max(branches) + 1
     tasks = [[t for t, own in enumerate(branches) if own == k] for k in range(count)]
@@ -73,9 +73,9 @@ def branch_affinity(affinity: Tensor, branches: tuple[int, ...]) -> Tensor:
 
 
 def separation_cost(between: Tensor, grouping: tuple[int, ...]) -> float:
-    """Return how far apart the branches are that share a group, mean over groups.
+    """Return how poorly the branches within groups go together, as a mean over groups.
 
-    A group costs `1 - mean_k min_l B(k, l)` over its branches, that is nothing for a single one.
+    A group costs `1 - mean_k min_l B(k, l)` over its branches, which is 0 for a single one.
 
     Args:
         between: (C, C) affinities of branches.
@@ -119,30 +119,30 @@ def choose_groups(
 
     `(d - 1) L_0 2^p + alpha L_s(g)`
 
-    Only alpha / L_0 matters. With the defaults two tasks part at the deepest stage if they agree
-    on less than 3/4 of the examples, one pooling before it if on less than 1/2.
+    Only alpha / L_0 matters. With the defaults two tasks are separated at the deepest stage if they
+    agree on less than 3/4 of the examples, one pooling before it if on less than 1/2.
 
     Note: the paper looks for the g of each d by spectral clustering of the affinities, made for
     many tasks. Here they are few enough to try all g, and the cheapest is found for certain.
     The default of alpha is this project's own.
 
     Args:
-        affinity: (T, T) of tasks.
+        affinity: (T, T) affinities of the tasks.
         branches: The branch of each task right above the stage, at most 8 branches.
-        most: Groups at most.
+        most: Most groups.
         poolings: p, how often the features are halved between the stage and the deepest one.
-        branching: alpha, what branches that do not go together cost; more means more groups.
-        branch_cost: L_0, what one more group costs at the deepest stage.
+        branching: alpha, cost of branches that do not go together; larger means more groups.
+        branch_cost: L_0, cost of one more group at the deepest stage.
 
     Returns:
-        The group of each task. Of equally cheap groupings one with fewest groups.
+        The group of each task. Among equally cheap groupings, one with the fewest groups.
     """
     between = branch_affinity(affinity, branches)
     candidates = sorted(groupings(len(between), most), key=max)
 
     def cost(grouping: tuple[int, ...]) -> float:
         more = max(grouping) * branch_cost * 2.0**poolings
-        # Rounded, lest equal ones differ in their last digit.
+        # Rounded, so that equal costs do not differ in their last digit.
         return round(more + branching * separation_cost(between, grouping), 9)
 
     best = min(candidates, key=cost)

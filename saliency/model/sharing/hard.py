@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
 from torch import Tensor
 
 from saliency.model.encoder import Encoder
-from saliency.model.sharing.base import SharedFeatures, Sharing, for_heads
+from saliency.model.sharing.base import SharedFeatures, Sharing, SharingOptions, for_heads
 
 
 class HardSharing(Sharing):
     """All tasks read the same features of one encoder; the heads are their own.
 
-    Fewest parameters, and the least room to fit one task alone. Shared are all of the encoder's
-    parameters; its outputs are where the tasks meet.
+    It has the fewest parameters and can adapt least to a single task. All of the encoder's
+    parameters are shared; the tasks' gradients are compared at its outputs.
 
     Cost: one encoder, whatever the number of tasks.
 
@@ -26,3 +29,16 @@ class HardSharing(Sharing):
         if self.training:
             features = for_heads(features)
         return SharedFeatures((features,) * self.task_count, tuple((f,) for f in features))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardOptions(SharingOptions):
+    """`sharing.name = "hard"`: nothing to choose."""
+
+    compiles: ClassVar[bool] = True
+
+    name: Literal["hard"] = "hard"
+
+    def build(self, encoder: Encoder, task_count: int) -> Sharing:
+        """Return the scheme."""
+        return HardSharing(task_count)

@@ -1,14 +1,24 @@
-"""Constraint-based sharing: an encoder a task, pulled to their mean."""
+"""Constraint-based sharing: an encoder for each task, held near their mean."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from saliency.errors import require
 from saliency.model.encoder import Encoder
-from saliency.model.sharing.base import Readers, SharedFeatures, Sharing, copies, for_heads
+from saliency.model.sharing.base import (
+    Readers,
+    SharedFeatures,
+    Sharing,
+    SharingOptions,
+    copies,
+    for_heads,
+)
 
 
 class MeanConstraint(Sharing):
@@ -20,7 +30,7 @@ class MeanConstraint(Sharing):
     large one is hard sharing by force. All encoders start as one, where the penalty is 0.
 
     Shared, for strategies that look at gradients, are the parameters of all encoders. Each task
-    has a gradient in its own alone, so the tasks' gradients are at right angles by construction;
+    has a gradient in its own alone, so the tasks' gradients are orthogonal by construction;
     `features` are each task's own too.
 
     Cost: T encoders, in parameters and in FLOPs.
@@ -29,8 +39,6 @@ class MeanConstraint(Sharing):
         Evgeniou, Pontil, "Regularized multi-task learning" (2004), equation 10, for all layers of
         a network.
     """
-
-    strength = 1e-2
 
     def __init__(self, encoder: Encoder, task_count: int) -> None:
         super().__init__(task_count)
@@ -56,3 +64,22 @@ def spread(groups: Sequence[Sequence[Tensor]]) -> Tensor:
         stacked = torch.stack(list(group))
         total = total.to(stacked) + (stacked - stacked.mean(dim=0)).square().sum()
     return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanConstraintOptions(SharingOptions):
+    """`sharing.name = "mean_constraint"`.
+
+    Attributes:
+        strength: Factor of the penalty.
+    """
+
+    name: Literal["mean_constraint"] = "mean_constraint"
+    strength: float = 1e-2
+
+    def __post_init__(self) -> None:
+        require(self.strength >= 0, "strength", ">= 0", self.strength)
+
+    def build(self, encoder: Encoder, task_count: int) -> Sharing:
+        """Return the scheme."""
+        return MeanConstraint(encoder, task_count)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from saliency.errors import require
 from saliency.model.encoder import Encoder
-from saliency.model.sharing.base import SharedFeatures, Sharing, for_heads
+from saliency.model.sharing.base import SharedFeatures, Sharing, SharingOptions, for_heads
 
 FIRST_STRIDE = 4
 """Heads read from here on by default; finer features are shared without masks."""
@@ -17,7 +20,7 @@ OPEN = 3.0
 """Bias of the masks at the start: sigmoid(3) lets 95 % through."""
 
 NARROWER = 4
-"""How many times fewer channels the masks are computed in."""
+"""Factor by which the masks are computed in fewer channels."""
 
 
 class Mtan(Sharing):
@@ -31,8 +34,8 @@ class Mtan(Sharing):
 
     Shared are the encoder's parameters; its outputs, before the masks, are where the tasks meet.
 
-    Cost: one encoder; the masks add about C_i^2 / 2 parameters a task and stage, and as many
-    multiplications at each place of it.
+    Cost: one encoder; the masks add about C_i^2 / 2 parameters for each task and stage, and as
+    many multiplications at each place.
 
     Source:
         Liu, Johns, Davison, "End-to-end multi-task learning with attention" (2019).
@@ -69,7 +72,7 @@ class Mtan(Sharing):
         return SharedFeatures(by_task, tuple((f,) for f in features))
 
     def _look(self, masks: nn.Module, features: list[Tensor]) -> list[Tensor]:
-        """Return what one task sees of the features."""
+        """Return the masked features of one task."""
         assert isinstance(masks, nn.ModuleList)  # noqa: S101
         seen = features[: self.first]
         finer: Tensor | None = None
@@ -105,3 +108,24 @@ def _descend(before: int, after: int, step: int) -> nn.Sequential:
         nn.GroupNorm(1, after),
         nn.ReLU(inplace=True),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MtanOptions(SharingOptions):
+    """`sharing.name = "mtan"`.
+
+    Attributes:
+        lr: Learning rate of the masks, far above the encoder's.
+    """
+
+    compiles: ClassVar[bool] = True
+
+    name: Literal["mtan"] = "mtan"
+    lr: float = 1e-2
+
+    def __post_init__(self) -> None:
+        require(self.lr >= 0, "lr", ">= 0", self.lr)
+
+    def build(self, encoder: Encoder, task_count: int) -> Sharing:
+        """Return the scheme."""
+        return Mtan(encoder, task_count)

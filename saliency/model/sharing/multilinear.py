@@ -1,26 +1,35 @@
-"""Multilinear relationships: a layer a task, tied by a prior that learns which tasks are alike."""
+"""Multilinear relationships: a layer for each task, under a prior that learns their relations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saliency.errors import require
 from saliency.model.encoder import Encoder
-from saliency.model.sharing.base import Readers, SharedFeatures, Sharing, for_heads
+from saliency.model.sharing.base import (
+    Readers,
+    SharedFeatures,
+    Sharing,
+    SharingOptions,
+    for_heads,
+)
 from saliency.model.sharing.tensor_normal import flip_flop, penalty, to_correlations
 
 WIDTH = 128
-"""D at most: rows of a task's layer and of two of the three covariances."""
+"""Largest D: rows of a task's layer and of two of the three covariances."""
 
 START_STD = 1e-2
-"""Of the layers' random start: features differ from hard sharing's by about a thousandth."""
+"""Standard deviation of the layers' start: features differ from hard sharing's by about .001."""
 
 EPSILON = 0.05
 """Share of the identity in each covariance. They are estimated from one tensor, for the sides of
-length D from D T columns, and with less of it go on growing more extreme from sweep to sweep."""
+length D from D T columns, and with less of it become more extreme from sweep to sweep."""
 
 
 class Multilinear(Sharing):
@@ -40,7 +49,7 @@ class Multilinear(Sharing):
     `penalty = 1/2 vec(W)^T (S_out (x) S_in (x) S_task)^-1 vec(W)`
 
     Every `update_every` steps the covariances get one sweep of closed-form maximum-likelihood
-    updates from the W of the moment (`tensor_normal.flip_flop`), each scaled to a mean diagonal
+    updates from the present W (`tensor_normal.flip_flop`), each scaled to a mean diagonal
     of 1. They are not learned by gradients, so that their log-determinants are constants for W;
     left out, the penalty is >= 0. As they follow from W, which is equal in all processes, they are
     too (but for rounding between processors of different kinds). In averaged weights they are
@@ -53,16 +62,14 @@ class Multilinear(Sharing):
     Shared, for strategies that look at gradients, are the encoder's parameters; its outputs,
     before the layers, are where the tasks meet.
 
-    Cost: T D^2 parameters, and 2 C D + T (D^2 + C D) multiplications a place of the coarsest
-    feature: next to nothing beside the encoder.
+    Cost: T D^2 parameters, and 2 C D + T (D^2 + C D) multiplications for each place of the
+    coarsest feature, which is negligible beside the encoder.
 
     Source:
         Long, Cao, Wang, Yu, "Learning multiple tasks with multilinear relationship networks"
         (2017). There the layers replace fully connected ones; here they add to what the
         pretrained encoder gives.
     """
-
-    strength = 1e-3
 
     basis: Tensor
     output_covariance: Tensor
@@ -102,7 +109,7 @@ class Multilinear(Sharing):
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
-        """Update the covariances behind every `update_every`-th step."""
+        """Update the covariances after every `update_every`-th step."""
         if (step + 1) % self.update_every == 0:
             found = flip_flop(self.layers.detach(), self.covariances(), EPSILON)
             for buffer, covariance in zip(self.covariances(), found, strict=True):
@@ -113,7 +120,7 @@ class Multilinear(Sharing):
         return {"task_correlation": to_correlations(self.task_covariance).tolist()}
 
     def _changes(self, deepest: Tensor) -> Sequence[Tensor]:
-        """Return what each task's layer adds to the deepest features (B, C, h, w)."""
+        """Return each task's addition to the deepest features (B, C, h, w)."""
         width, _, tasks = self.layers.shape
         seen = F.conv2d(deepest, self.basis.T[:, :, None, None])
         stacked = self.layers.permute(2, 0, 1).reshape(tasks * width, width, 1, 1) / width
@@ -121,3 +128,30 @@ class Multilinear(Sharing):
             F.conv2d(own, self.basis[:, :, None, None])
             for own in F.conv2d(seen, stacked).chunk(tasks, dim=1)
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultilinearOptions(SharingOptions):
+    """`sharing.name = "multilinear"`.
+
+    Attributes:
+        lr: Learning rate of the layers, far above the encoder's.
+        strength: Factor of the penalty.
+        update_every: Steps between updates of the covariances.
+    """
+
+    compiles: ClassVar[bool] = True
+
+    name: Literal["multilinear"] = "multilinear"
+    lr: float = 1e-2
+    strength: float = 1e-3
+    update_every: int = 20
+
+    def __post_init__(self) -> None:
+        require(self.lr >= 0, "lr", ">= 0", self.lr)
+        require(self.strength >= 0, "strength", ">= 0", self.strength)
+        require(self.update_every >= 1, "update_every", ">= 1", self.update_every)
+
+    def build(self, encoder: Encoder, task_count: int) -> Sharing:
+        """Return the scheme."""
+        return Multilinear(encoder, task_count, self.update_every)

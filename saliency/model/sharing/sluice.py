@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from saliency.errors import ConfigError
+from saliency.errors import ConfigError, require
 from saliency.model.encoder import Encoder
-from saliency.model.sharing.base import Readers
+from saliency.model.sharing.base import Readers, Sharing, SharingOptions
 from saliency.model.sharing.stitched import StitchedEncoders, matrices
 
 
@@ -21,8 +23,8 @@ class Sluice(StitchedEncoders):
     `read_t = beta[t, stage] x_t'`
 
     The channels of each task and stage are cut into G subspaces g, so that a task can share one
-    part and keep another. alpha is (T G, T G) a stage, near the identity at first; beta starts at
-    1. With one subspace and beta held at 1 this is `CrossStitch`.
+    part and keep another. alpha is (T G, T G) for each stage, near the identity at first; beta
+    starts at 1. With one subspace and beta held at 1 this is `CrossStitch`.
 
     `penalty = mean over stages, tasks and pairs g < h of cos^2(rows of W_g, rows of W_h)`
 
@@ -39,8 +41,6 @@ class Sluice(StitchedEncoders):
         stages side by side, so that beta weighs each. Its penalty is `||W_g W_h^T||^2`; filters
         are scaled to length 1 here, for batch normalisation makes their length meaningless.
     """
-
-    strength = 0.1
 
     def __init__(self, encoder: Encoder, task_count: int, *, subspaces: int = 2) -> None:
         super().__init__(encoder, task_count)
@@ -99,6 +99,31 @@ def overlap(filters: Tensor, subspaces: int) -> Tensor:
 
 
 def _last_filters(stage: nn.Module, channels: int) -> Tensor | None:
-    """Return the (C, n) filters of a stage's last trained layer with an output a channel."""
+    """Return the (C, n) filters of a stage's last trained layer with an output per channel."""
     found = [p for p in stage.parameters() if p.ndim > 1 and len(p) == channels and p.requires_grad]
     return found[-1].flatten(1) if found else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SluiceOptions(SharingOptions):
+    """`sharing.name = "sluice"`.
+
+    Attributes:
+        lr: Learning rate of alpha and beta, far above the encoder's.
+        strength: Factor of the penalty.
+        subspaces: Number of parts that each stage's channels are divided into.
+    """
+
+    name: Literal["sluice"] = "sluice"
+    lr: float = 1e-2
+    strength: float = 0.1
+    subspaces: int = 2
+
+    def __post_init__(self) -> None:
+        require(self.lr >= 0, "lr", ">= 0", self.lr)
+        require(self.strength >= 0, "strength", ">= 0", self.strength)
+        require(self.subspaces >= 1, "subspaces", ">= 1", self.subspaces)
+
+    def build(self, encoder: Encoder, task_count: int) -> Sharing:
+        """Return the scheme."""
+        return Sluice(encoder, task_count, subspaces=self.subspaces)

@@ -1,4 +1,4 @@
-"""What cross-stitch and sluice networks have in common: encoders that exchange features."""
+"""Base of cross-stitch and sluice networks: encoders that exchange features."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ OWN = 0.9
 
 
 class StitchedEncoders(Sharing):
-    """An encoder a task; behind every stage their features are mixed, for the next stage too.
+    """An encoder for each task; after every stage their features are mixed, for the next stage too.
 
     Shared, for strategies that look at gradients, are the parameters of all encoders, since each
     task's loss reaches all of them; their last layers lie before the last mixture. `features` are
-    those behind the mixtures, which each task's head has for itself.
+    those after the mixtures, which each task's head has for itself.
     """
 
     def __init__(self, encoder: Encoder, task_count: int) -> None:
@@ -49,7 +49,7 @@ class StitchedEncoders(Sharing):
         raise NotImplementedError
 
     def read(self, stage: int, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return what each task's head gets of its mixture."""
+        """Return the features that each task's head reads from its mixture."""
         return list(features)
 
 

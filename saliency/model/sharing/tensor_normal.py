@@ -19,7 +19,7 @@ from torch import Tensor
 
 
 def penalty(w: Tensor, covariances: Sequence[Tensor]) -> Tensor:
-    """Return the negative logarithm of the density without what does not depend on W.
+    """Return the negative log-density without the terms that do not depend on W.
 
     `penalty = 1/2 vec(W)^T (S_1 (x) ... (x) S_K)^-1 vec(W)`
 
@@ -39,11 +39,11 @@ def penalty(w: Tensor, covariances: Sequence[Tensor]) -> Tensor:
 def flip_flop(w: Tensor, covariances: Sequence[Tensor], epsilon: float) -> list[Tensor]:
     """Return the covariances after one sweep of closed-form maximum-likelihood updates.
 
-    Side by side, the others as they are by then: `S_k` is the mean outer product of W's fibres
-    along side k, W being whitened along all others. Only the product's scale is determined, so
-    each S_k is divided by its mean diagonal; then it is shrunk to the identity,
-    `S_k <- (1 - epsilon) S_k + epsilon I`, which leaves that mean at 1 and bounds the eigenvalues
-    to [epsilon, D_k], whatever W is. A W of zeros says nothing: all S_k become the identity.
+    One side after the other, given the present others: `S_k` is the mean outer product of W's
+    fibres along side k, W being whitened along all others. Only the product's scale is determined,
+    so each S_k is divided by its mean diagonal; then it is shrunk to the identity, `S_k <- (1 -
+    epsilon) S_k + epsilon I`, which leaves that mean at 1 and bounds the eigenvalues to [epsilon,
+    D_k], whatever W is. If W is 0, all S_k become the identity.
 
     With epsilon 0 no sweep lowers the likelihood, the common scale at its best.
 

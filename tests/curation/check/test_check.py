@@ -15,8 +15,8 @@ from saliency.curation.check.packed import PackedCopy
 from saliency.curation.check.ratings import RatingsCopy
 from saliency.curation.check.salicon import SaliconCopy
 from saliency.curation.pack import open_source, pack
+from saliency.datasets.config import SetConfig
 from saliency.errors import DatasetError
-from saliency.training.config import SetConfig
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +112,7 @@ def test_salicon_names_damaged_and_misplaced_files(salicon_copy):
     )
     found = look(SaliconCopy(root))
     assert names[0] in found.pop("damaged images")[0]
-    labels = found.pop("damaged maps and fixations, or of another size")
+    labels = found.pop("damaged or empty maps and fixations, or of another size")
     assert [name in text for name, text in zip(names[1:3], labels, strict=True)] == [True, True]
     assert found == {
         "the same image in several parts": (
@@ -223,3 +223,26 @@ def test_the_real_sets_are_whole_but_for_their_numbers(data_root):
     found = look(AvaCopy(data_root / "ava"))
     assert len(found["rated images that are missing"]) == 25_594 - 63
     assert "damaged images" not in found
+
+
+def zero_out(path):
+    data = path.read_bytes()
+    start = len(data) // 2
+    path.write_bytes(data[:start] + bytes(400) + data[start + 400 :])
+
+
+def test_a_jpeg_that_a_decoder_would_warn_of_is_damaged(ava_copy):
+    root = ava_copy()
+    zero_out(root / "images/104.jpg")
+    [name] = look(AvaCopy(root))["damaged images"]
+    assert "104.jpg: its JPEG data are damaged" in name
+
+
+def test_empty_maps_and_damaged_fixations_are_named(salicon_copy):
+    root = salicon_copy()
+    [empty, *_] = sorted((root / "maps/train").iterdir())
+    Image.new("L", (640, 480)).save(empty)
+    [*_, mat] = sorted((root / "fixations/train").glob("*.mat"))
+    mat.write_bytes(mat.read_bytes()[:-40])
+    found = look(SaliconCopy(root))["damaged or empty maps and fixations, or of another size"]
+    assert sorted(name.split(" should")[0] for name in found) == sorted([str(empty), str(mat)])

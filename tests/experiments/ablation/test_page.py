@@ -1,4 +1,4 @@
-"""A page with what was found, also where little was."""
+"""The page of a study's findings, also if there are few."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Real small trainings: every kind of arm, going on, failures, other values."""
+"""Real small trainings: every kind of arm, continued studies, failures, changed values."""
 
 import pytest
 

@@ -67,7 +67,7 @@ def test_another_value_is_another_identity(study_path):
         ('"gate"}', '"gat"}', "guidance_form"),
         ('name = "gate"', 'name = "guided"', "different names"),
         ('against = "saliency_only"', 'against = "none"', r"Found \['none'\]"),
-        ('"@aesthetics_only"', '"@later"', "come after those that it needs"),
+        ('"@aesthetics_only"', '"@later"', "come after the arms that it needs"),
         ("repetitions = 2", "repetitions = 0", "repetitions"),
         ('about = "placebo"', 'abuot = "placebo"', "arms.7.about"),
         ("repetitions = 2", "repetitions = = 2", "valid TOML"),

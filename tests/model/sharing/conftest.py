@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from saliency.model.encoder import Encoder
+from saliency.model.encoders import build_encoder
 
 
 @pytest.fixture
 def encoder():
     """A small encoder with random weights that are the same in every test."""
     torch.manual_seed(0)
-    return Encoder("test_efficientnet", final_features=True).eval()
+    return build_encoder("test_efficientnet", final_features=True).eval()
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from saliency import (
     save_checkpoint,
 )
 from saliency.model import Architecture, SaliencyNetwork
-from saliency.model.encoder import Encoder
-from saliency.model.sharing import AdaptiveSharing, HardSharing
+from saliency.model.encoders import build_encoder
+from saliency.model.sharing import AdaptiveOptions, AdaptiveSharing, HardSharing
 from saliency.preprocessing import Preprocessing
 
 ONE, TWO, THREE = (0, 0, 0), (0, 1, 1), (0, 1, 2)
@@ -50,7 +50,7 @@ def test_one_group_everywhere_is_hard_sharing(encoder, images):
 
 @pytest.mark.parametrize("name", ["resnet10t", "test_convnext"])
 def test_other_encoders_split_too(name, images):
-    encoder = Encoder(name).eval()
+    encoder = build_encoder(name).eval()
     sharing = AdaptiveSharing(encoder, 2).eval()
     before = sharing(encoder, images)
     for stage in reversed(range(len(sharing.tree))):
@@ -107,10 +107,10 @@ def test_a_groups_stage_is_computed_once(encoder, images, sharing):
 def test_where_tasks_meet_is_a_tensor_a_group(encoder, images):
     sharing = AdaptiveSharing(encoder.train(), 3, TREE).train()
     features = sharing(encoder, images)
-    assert [len(met) for met in features.met] == [1, 1, 1, 2, 2, 3]
-    assert features.by_task[2][4] is features.by_task[1][4] is features.met[4][1]
+    assert [len(tensors) for tensors in features.measured] == [1, 1, 1, 2, 2, 3]
+    assert features.by_task[2][4] is features.by_task[1][4] is features.measured[4][1]
     (gradient,) = torch.autograd.grad(
-        features.by_task[1][-1].sum(), features.met[0], allow_unused=True
+        features.by_task[1][-1].sum(), features.measured[0], allow_unused=True
     )
     assert gradient is None  # it is the heads' alone
 
@@ -151,7 +151,7 @@ def test_more_tasks_than_can_be_compared_are_refused(encoder):
 
 
 def test_an_encoder_without_stages_is_refused():
-    encoder = Encoder("resnet10t", final_features=True)
+    encoder = build_encoder("resnet10t", final_features=True)
     with pytest.raises(ConfigError, match="stage by stage"):
         AdaptiveSharing(encoder, 2)
 
@@ -201,6 +201,9 @@ def test_the_tree_is_told_in_lists_of_tasks(sharing):
     assert told[5] == [[0], [1], [2]]
 
 
+TWO_STAGES_SPLIT = ((0, 0), (0, 0), (0, 0), (0, 0), (0, 1), (0, 1))
+
+
 @pytest.fixture
 def checkpoint(tmp_path):
     """The path of a checkpoint of two tasks with a tree whose branches have moved apart."""
@@ -209,8 +212,7 @@ def checkpoint(tmp_path):
         Architecture(
             "test_efficientnet",
             decoder_channels=16,
-            sharing="adaptive",
-            sharing_tree=((0, 0), (0, 0), (0, 0), (0, 1), (0, 1)),
+            sharing=AdaptiveOptions(tree=TWO_STAGES_SPLIT),
         )
     ).eval()
     move(network.sharing)
@@ -223,7 +225,7 @@ def checkpoint(tmp_path):
 def test_a_checkpoint_keeps_its_tree_and_predicts_the_same(checkpoint, tmp_path):
     photo = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
     loaded = load_checkpoint(checkpoint)
-    assert loaded.network.architecture.sharing_tree == loaded.network.sharing.tree
+    assert loaded.network.architecture.sharing.tree == loaded.network.sharing.tree
     again = tmp_path / "again.safetensors"
     save_checkpoint(again, loaded)
     one, other = (Predictor.load(p, "cpu", backend="torch") for p in (checkpoint, again))
@@ -242,12 +244,13 @@ def test_a_checkpoint_keeps_its_tree_and_predicts_the_same(checkpoint, tmp_path)
     )
 
 
-@pytest.mark.parametrize("tree", [[[0, 0]], [[0, 0]] * 4 + [[0, 2]], [["a", "b"]] * 5, 7])
+@pytest.mark.parametrize("tree", [[[0, 0]], [[0, 0]] * 5 + [[0, 2]], [["a", "b"]] * 6, 7])
 def test_a_checkpoint_with_a_strange_tree_is_refused(checkpoint, tree):
     with safe_open(checkpoint, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = dict(file.metadata())
-    architecture = json.loads(metadata["architecture"]) | {"sharing_tree": tree}
+    architecture = json.loads(metadata["architecture"])
+    architecture["sharing"]["tree"] = tree
     save_file(tensors, checkpoint, metadata | {"architecture": json.dumps(architecture)})
     with pytest.raises(CheckpointError, match="fill its own network"):
         load_checkpoint(checkpoint)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from saliency.errors import ConfigError
-from saliency.model.encoder import Encoder
+from saliency.model.encoders import build_encoder
 from saliency.model.sharing import CrossStitch
 
 
@@ -75,7 +75,7 @@ def test_a_copy_of_both_runs_on_its_own_layers(encoder, images):
 
 
 def test_an_encoder_without_stages_is_refused():
-    whole = Encoder("test_convnext", final_features=True)
+    whole = build_encoder("test_convnext", final_features=True)
     with pytest.raises(ConfigError, match="stage by stage"):
         CrossStitch(whole, 2)
 

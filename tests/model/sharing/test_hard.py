@@ -17,6 +17,6 @@ def test_it_adds_nothing_to_the_network():
 def test_in_training_a_gradient_where_tasks_meet_is_the_heads_alone(encoder, images):
     features = HardSharing(2).train()(encoder.train(), images)
     shallow, deep = features.by_task[0][0], features.by_task[0][-1]
-    assert features.met[0] == (shallow,)
-    (gradient,) = torch.autograd.grad(deep.sum(), features.met[0], allow_unused=True)
+    assert features.measured[0] == (shallow,)
+    (gradient,) = torch.autograd.grad(deep.sum(), features.measured[0], allow_unused=True)
     assert gradient is None  # though the deep feature comes from the shallow one

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from saliency.model import Architecture, SaliencyNetwork
-from saliency.model.sharing import JointFeature
+from saliency.model.sharing import JointFeature, JointFeatureOptions
 from saliency.model.sharing.joint_feature import l21
 
 
@@ -29,7 +29,7 @@ def test_features_are_those_of_hard_sharing(encoder, images):
 
 def test_every_heads_weights_are_counted():
     network = SaliencyNetwork(
-        Architecture("test_efficientnet", decoder_channels=16, sharing="joint_feature")
+        Architecture("test_efficientnet", decoder_channels=16, sharing=JointFeatureOptions())
     )
     before = network.penalty()
     for weight in (network.decoder.stages[0].project.weight, network.aesthetics.logits.weight):

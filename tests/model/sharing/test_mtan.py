@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from saliency.model.encoder import Encoder
+from saliency.model.encoders import build_encoder
 from saliency.model.sharing import HardSharing, Mtan
 
 
@@ -15,7 +15,7 @@ def set_bias(sharing, value):
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_convnext", "test_resnet"])
 def test_with_open_masks_it_is_hard_sharing(name, images):
-    encoder = Encoder(name).eval()
+    encoder = build_encoder(name).eval()
     found = set_bias(Mtan(encoder, 2).eval(), 100.0)(encoder, images).by_task
     expected = HardSharing(2).eval()(encoder, images).by_task
     for own, same in zip(found, expected, strict=True):
@@ -48,5 +48,5 @@ def test_masks_lie_between_0_and_1(encoder, images):
 def test_tasks_meet_before_the_masks(encoder, images):
     features = Mtan(encoder, 2).train()(encoder, images)
     for own in features.by_task:
-        (gradient,) = torch.autograd.grad(own[-1].sum(), features.met[-1], retain_graph=True)
+        (gradient,) = torch.autograd.grad(own[-1].sum(), features.measured[-1], retain_graph=True)
         assert gradient.any()

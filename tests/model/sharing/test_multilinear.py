@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from saliency.model.encoder import Encoder
+from saliency.model.encoders import build_encoder
 from saliency.model.sharing import HardSharing, Multilinear
 from saliency.model.sharing.multilinear import EPSILON
 from saliency.model.sharing.tensor_normal import flip_flop
@@ -57,7 +57,7 @@ def test_wide_features_are_seen_in_128_orthonormal_directions(sharing, encoder):
 
 
 def test_narrow_features_are_seen_as_they_are():
-    encoder = Encoder("test_efficientnet").eval()
+    encoder = build_encoder("test_efficientnet").eval()
     sharing = Multilinear(encoder, 2, update_every=5)
     assert torch.equal(sharing.basis, torch.eye(encoder.channels[-1]))
 
@@ -87,13 +87,14 @@ def test_a_task_trains_its_own_layer_and_the_encoder(encoder, images, sharing):
 
 def test_tasks_meet_before_their_layers(encoder, images, sharing):
     features = sharing.train()(encoder.train(), images)
-    (met,) = features.met[-1]
+    (measured,) = features.measured[-1]
     gradients = [
-        torch.autograd.grad(own[-1].sum(), met, retain_graph=True)[0] for own in features.by_task
+        torch.autograd.grad(own[-1].sum(), measured, retain_graph=True)[0]
+        for own in features.by_task
     ]
     assert not torch.equal(gradients[0], gradients[1])
     (shallow,) = torch.autograd.grad(
-        features.by_task[0][-1].sum(), features.met[0], allow_unused=True
+        features.by_task[0][-1].sum(), features.measured[0], allow_unused=True
     )
     assert shallow is None
 
