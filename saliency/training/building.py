@@ -12,7 +12,7 @@ from saliency.errors import ConfigError, ImageError
 from saliency.model import SaliencyNetwork
 from saliency.tasks import AestheticTask, AttributeTask, OrderTask, SaliencyTask, Task
 from saliency.training.config import TrainingConfig
-from saliency.training.start import start_encoder
+from saliency.training.start import start_encoder, start_network
 
 
 def build_tasks(config: TrainingConfig, sets: LabelledSets) -> tuple[Task, ...]:
@@ -87,18 +87,20 @@ def least_rated_gradient(config: TrainingConfig) -> float:
 
 
 def build_network(config: TrainingConfig, data_root: Path | None) -> SaliencyNetwork:
-    """Return the network to train, with the pretrained encoder that the config names."""
-    weights = config.model.encoder_weights
+    """Return the network to train, with the pretrained weights that the config names."""
+    weights, start = config.model.encoder_weights, config.model.start
     if weights is not None and data_root is not None:
         weights = data_root / weights
     network = SaliencyNetwork(
         config.architecture(),
         encoder_weights=weights,
-        pretrained=config.model.pretrained,
+        pretrained=config.model.pretrained and start is None,
         train_batch_norm_affine=config.model.train_batch_norm_affine,
     )
     if config.model.encoder_start is not None:
         start_encoder(network, config.model.encoder_start)
+    if start is not None:
+        start_network(network, start)
     landscape = ((config.data.height, config.data.width), *config.data.further_sizes)
     for size in landscape:  # fails now, not at the first such photo
         network.encoder.check_size(size)

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from saliency.checkpoint import RELEASES
 from saliency.datasets.config import (
     DataConfig,
     Section,
@@ -44,6 +45,8 @@ class ModelConfig(NetworkOptions):
     encoder_weights: Path | None = None  # safetensors; relative to data.root
     pretrained: bool = True  # False: random; True without encoder_weights: timm's download
     encoder_start: Path | None = None  # checkpoint of this project whose encoder is the start
+    start: Path | None = None  # checkpoint that training goes on from as a whole, or the name of
+    # released weights: "default" for example
     auxiliary_weight: float = 0.4  # weight of the auxiliary outputs' mean loss
     ridge: float = 1000.0  # penalty of the closed-form start of the read-outs
     train_batch_norm_affine: bool = False
@@ -56,6 +59,8 @@ class ModelConfig(NetworkOptions):
         require(self.auxiliary_weight >= 0, "auxiliary_weight", ">= 0", self.auxiliary_weight)
         require(self.ridge > 0, "ridge", "> 0", self.ridge)
         require(self.encoder_rank >= 1, "encoder_rank", ">= 1", self.encoder_rank)
+        given = [n for n in ("encoder_weights", "encoder_start", "start") if getattr(self, n)]
+        require(len(given) <= 1 or "start" not in given, "start", "the only start", given)
 
 
 class TrainConfig(Section):
@@ -191,10 +196,11 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> TrainingConfig:
         ConfigError: The file is missing or is not TOML, or a key or value is wrong.
     """
     config = validate(TrainingConfig, read_recipe(path, overrides), str(path))
-    start = config.model.encoder_start
-    return config.model_copy(
-        update={
-            "data": beside_recipe(config.data, path.parent),
-            "model": replace(config.model, encoder_start=start and path.parent / start),
-        }
+    encoder_start, start = config.model.encoder_start, config.model.start
+    model = replace(
+        config.model,
+        encoder_start=encoder_start and path.parent / encoder_start,
+        start=start if start is None or str(start) in RELEASES else path.parent / start,
     )
+    data = beside_recipe(config.data, path.parent)
+    return config.model_copy(update={"data": data, "model": model})

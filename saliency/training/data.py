@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -105,9 +106,16 @@ def uses_rated_images(config: TrainingConfig) -> bool:
     )
 
 
-def _one_thread(worker: int) -> None:
-    """Keep OpenCV from starting one thread per core in each loader process."""
+def start_loader(worker: int) -> None:
+    """Prepare a loader process: one thread for OpenCV, and no life without its parent.
+
+    From here on PyTorch ends a loader whose parent changes. One whose parent ended before would
+    wait for images for ever.
+    """
     cv2.setNumThreads(0)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(1)
 
 
 class PlainBatches:
@@ -325,7 +333,7 @@ class TrainingLoader:
             ],
             num_workers=self.workers,
             collate_fn=self._reader.to_batch,
-            worker_init_fn=_one_thread,
+            worker_init_fn=start_loader,
             pin_memory=torch.cuda.is_available(),
             # Own random numbers: drawing from torch's would make a resumed run differ.
             generator=torch.Generator().manual_seed(self._seed + epoch),

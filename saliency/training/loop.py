@@ -34,7 +34,7 @@ from saliency.training.optimization import (
     trained_parameters,
 )
 from saliency.training.report import Reporter, Silence
-from saliency.training.start import start_read_outs
+from saliency.training.start import known_tasks, start_read_outs
 from saliency.training.state import Progress, TrainingState, load_state, load_tree_of
 from saliency.training.threads import using_threads
 from saliency.training.validation import Validated, Validation
@@ -146,8 +146,14 @@ def _prepare(
     if goes_on:
         grow_as(network, load_tree_of(folder.state))
     elif world.is_first:
-        if network.aesthetic_stages:
-            start_read_outs(network, preprocessing, train_sets.rated, config, device)
+        start_read_outs(
+            network,
+            preprocessing,
+            train_sets.rated,
+            config,
+            device,
+            kept=known_tasks(network, config.model.start),
+        )
         objective.start(PlainBatches(train_sets, preprocessing, PRIOR_IMAGES))
     world.copy_first(network, objective.weighting)
     state = TrainingState(

@@ -69,7 +69,11 @@ def running():
     for process in processes:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)  # killed, it would leave processes of its own
-        process.communicate(timeout=60)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=30)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def saliency(*words):

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,12 @@ from saliency.datasets.sets import build_sets
 from saliency.devices import count_cores
 from saliency.errors import SaliencyError
 from saliency.preprocessing import Preprocessing
-from saliency.training.data import TrainingLoader, living_loaders, training_sizes
+from saliency.training.data import (
+    TrainingLoader,
+    living_loaders,
+    start_loader,
+    training_sizes,
+)
 
 PARTS = ("train", "val", "test")
 PREPROCESSING = Preprocessing(64, 96, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -66,6 +72,20 @@ def test_a_killed_loader_process_is_one_line(tiny_config):
     told = r"Found one gone: .*\. If memory was short, take fewer"
     with pytest.raises(SaliencyError, match=told), living_loaders():
         load_on()
+
+
+@pytest.mark.parametrize(("parent_is_gone", "exit_code"), [(True, 1), (False, 0)])
+def test_a_loader_whose_parent_is_gone_ends(parent_is_gone, exit_code):
+    process = multiprocessing.get_context("fork").Process(target=_load, args=(parent_is_gone,))
+    process.start()
+    process.join()
+    assert process.exitcode == exit_code
+
+
+def _load(parent_is_gone):
+    if parent_is_gone:
+        os.getppid = lambda: 1  # as the system says of an orphan
+    start_loader(0)
 
 
 def test_processes_that_train_together_share_the_cores(tiny_config, monkeypatch):
