@@ -65,6 +65,18 @@ def test_every_photo_that_was_predicted_is_counted(page):
     assert page.locator("#count").inner_text() == f"{COUNT} of {COUNT}"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("enlarged", [False, True])
+def test_axe_finds_no_barrier(page, scheme, enlarged):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.emulate_media(color_scheme=scheme)
+    if enlarged:
+        page.locator(".card").first.click()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
 def test_only_what_is_near_the_window_exists(page):
     assert 0 < page.locator(".card").count() < COUNT
 
