@@ -259,7 +259,7 @@ function remove(item) {
   queue.drop(item);
   photos.remove(item);
   keeping.forget(item);
-  if (second.photo?.item === item) dropSecond();
+  if (second.item === item) dropSecond();
   if (chosen === item) {
     if (next && next.state !== 'failed') choose(next).catch(() => {});
     else clearStage();
@@ -459,7 +459,7 @@ find('#box-form').addEventListener('submit', (event) => {
 });
 find('#clear-boxes').addEventListener('click', () => {
   const { editor } = versions.first;
-  editor.load(editor.imageSize, []);
+  for (const box of editor.items.toReversed()) editor.remove(box); // with its partner
 });
 find('#crop-form').addEventListener('submit', (event) => {
   event.preventDefault();

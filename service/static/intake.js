@@ -26,7 +26,13 @@ export function acceptPhotos({ zones, onPhotos, onNothing }) {
     event.preventDefault();
     mark(false);
     const { target } = event;
-    const files = await readDropped(event.dataTransfer);
+    let files;
+    try {
+      files = await readDropped(event.dataTransfer);
+    } catch ({ message }) {
+      onNothing(`What was dropped cannot be read by the browser: ${message}`);
+      return;
+    }
     if (files.length) onPhotos(files, target);
     else onNothing('Drop photo files, or a folder with some: not a picture of another page.');
   });

@@ -20,6 +20,8 @@ export class Slot {
     this.canvas = find('canvas', frame);
     /** @type {Photo | null} */
     this.photo = null;
+    /** @type {import('./photos.js').Item | null} of the photo, or of the one on its way */
+    this.item = null;
     this.loading = new AbortController();
   }
 
@@ -36,6 +38,7 @@ export class Slot {
     this.loading.abort();
     this.loading = new AbortController();
     const { signal } = this.loading;
+    this.item = item;
     this.frame.setAttribute('aria-busy', 'true');
     try {
       const ready = Promise.all([this.#preview(item.file, signal, onPreview), item.settled]);
@@ -46,6 +49,7 @@ export class Slot {
       this.photo = { item, file: item.file, scene: whole, prediction: item.prediction };
     } catch (error) {
       if (signal.aborted) return false;
+      this.item = this.photo?.item ?? null;
       if (this.photo) this.#fit(this.photo.scene, this.photo.file.name);
       this.frame.removeAttribute('aria-busy');
       throw error;
@@ -59,6 +63,7 @@ export class Slot {
   clear() {
     this.loading.abort();
     this.photo = null;
+    this.item = null;
     this.frame.removeAttribute('aria-busy');
   }
 

@@ -941,6 +941,47 @@ def test_heads_that_the_weights_lack_are_left_out(
     expect(page.locator("#comparison-rows tr")).to_have_count(6)
 
 
+def test_all_boxes_go_with_their_partners(shown: "Page", files: Path) -> None:
+    drag(shown, (0.2, 0.2), (0.6, 0.6))
+    shown.click("#tab-compare")
+    load(shown, files / "coffee.png", "b")
+    expect(shown.locator("#box-layer-b .box")).to_have_count(1)
+    shown.click("#tab-boxes")
+    shown.click("#clear-boxes")
+    expect(shown.locator("#box-layer-b .box")).to_have_count(0)
+
+
+def test_a_photo_removed_on_its_way_to_the_comparison_leaves_room(
+    three: "Page", files: Path
+) -> None:
+    held: list[Any] = []
+    three.route("**/v1/predict*", lambda route: held.append(route))
+    three.click("#tab-compare")
+    expect(three.locator("#frame-b[aria-busy]")).to_have_count(0)
+    with three.expect_request("**/v1/predict*"):
+        three.set_input_files("#file-b", files / "chelsea.tiff")
+    expect(three.locator("#frame-b[aria-busy]")).to_have_count(1)
+    three.locator("#cards [role=option]").last.focus()
+    three.keyboard.press("Delete")
+    expect(three.locator("#frame-b[aria-busy]")).to_have_count(0)
+    expect(three.locator("#second-zone")).to_be_visible()
+
+
+def test_a_folder_that_cannot_be_read_is_told(page: "Page") -> None:
+    page.evaluate(
+        """() => {
+          const refuse = (done, failed) => failed(new DOMException('no permission'));
+          const reader = { readEntries: refuse };
+          const folder = { isDirectory: true, createReader: () => reader };
+          DataTransferItem.prototype.webkitGetAsEntry = () => folder;
+          const data = new DataTransfer();
+          data.items.add(new File(['x'], 'folder'));
+          document.dispatchEvent(new DragEvent('drop', { dataTransfer: data, cancelable: true }));
+        }"""
+    )
+    expect(page.locator("#error")).to_contain_text("cannot be read by the browser: no permission")
+
+
 # For everybody
 
 
