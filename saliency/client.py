@@ -125,20 +125,24 @@ class Client:
         return density
 
     def picture(
-        self, photo: Photo, render: Literal["overlay", "heatmap", "map"] = "overlay"
+        self,
+        photo: Photo,
+        render: Literal["overlay", "heatmap", "map"] = "overlay",
+        *,
+        legend: bool = False,
     ) -> bytes:
         """Return a PNG of the saliency map.
 
         Args:
             photo: As for `predict`.
             render: Style of the picture: a glow on the photo, a heat map, or shades of grey.
+            legend: Whether a line below an overlay says what its colours mean.
 
         Raises:
             SaliencyError: As for `predict`.
         """
-        return self._post(
-            "/v1/predict", photo, accept="image/png", query={"render": render}
-        ).content
+        query = {"render": render} | ({"legend": "true"} if legend else {})
+        return self._post("/v1/predict", photo, accept="image/png", query=query).content
 
     def regions(self, photo: Photo, regions: Sequence[Region | Box]) -> list[RegionRecord]:
         """Return how much attention each region gets, in order.

@@ -121,6 +121,9 @@ async def predict(
     service: Shared,
     render: Annotated[Render, Query(description="style of the picture, for image/png")] = "overlay",
     bits: Annotated[Bits, Query(description="bits per pixel, for `render=map`")] = "8",
+    legend: Annotated[
+        bool, Query(description="say in a line below an overlay what its colours mean")
+    ] = False,
     with_map: Annotated[
         Bits | None,
         Query(alias="map", description="add `map_png` to the JSON, with so many bits per pixel"),
@@ -139,7 +142,9 @@ async def predict(
         drawn = await service.inference.predict(
             asked.photo.data,
             asked.timing,
-            lambda p: _to_npy(p.prediction) if media_type == NPY else _draw(p, render, bits),
+            lambda p: (
+                _to_npy(p.prediction) if media_type == NPY else _draw(p, render, bits, legend)
+            ),
             picture_side_px=OVERLAY_SIDE_PX if (media_type, render) == (PNG, "overlay") else 0,
         )
         return Response(drawn, media_type=media_type)
@@ -274,7 +279,7 @@ async def _predict_one(
     return PredictionBody(**found, **service.computation(timing))
 
 
-def _draw(predicted: Predicted, render: Render, bits: Bits) -> bytes:
+def _draw(predicted: Predicted, render: Render, bits: Bits, legend: bool) -> bytes:
     prediction = predicted.prediction
     match render:
         case "map":
@@ -283,7 +288,7 @@ def _draw(predicted: Predicted, render: Render, bits: Bits) -> bytes:
             return encode_png(to_heatmap(require_density(prediction.density)))
         case "overlay":
             density = require_density(prediction.density_within(OVERLAY_SIDE_PX))
-            return encode_png(to_overlay(predicted.image, density))
+            return encode_png(to_overlay(predicted.image, density, legend=legend))
 
 
 def _draw_map(prediction: Prediction, bits: Bits) -> bytes:

@@ -77,6 +77,7 @@ def test_a_form_and_a_raw_body_get_the_same_answer(client, jpeg):
     ("query", "draw"),
     [
         ("", lambda photo, density: to_overlay(photo, density)),
+        ("?legend=true", lambda photo, density: to_overlay(photo, density, legend=True)),
         ("?render=heatmap", lambda _, density: to_heatmap(density)),
         ("?render=map", lambda _, density: to_saliency_map(density)),
         ("?render=map&bits=16", lambda _, density: to_saliency_map(density, bits=16)),

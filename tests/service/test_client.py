@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from io import BytesIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from saliency import ImageError, Predictor, SaliencyError
 from saliency.client import Client, ServiceError
@@ -46,6 +48,14 @@ def test_the_density_is_that_of_the_library(client, jpeg, predictor):
 
 def test_a_picture_is_a_png(client, jpeg):
     assert client.picture(jpeg, "heatmap").startswith(b"\x89PNG")
+
+
+def test_a_legend_is_below_an_overlay(client, jpeg):
+    plain, explained = (
+        Image.open(BytesIO(client.picture(jpeg, legend=legend))) for legend in (False, True)
+    )
+    assert explained.width == plain.width
+    assert explained.height > plain.height
 
 
 def test_regions_have_the_names_they_were_asked_by(client, jpeg):
