@@ -113,7 +113,7 @@ class Objective:
         present = [count > 0 for count in labels]
         mine = self._add_up_mine(outputs, batches, labels, rated, photos)
         *losses, drift, error = self._world.total(mine)
-        floors = self._hear_floors(batches, labels)
+        floors = self._hear_answers(batches, labels)
         total, values = self._weigh(losses, present, outputs)
         values |= floors
         if (step + 1) % COSINE_EVERY == 0:
@@ -181,13 +181,13 @@ class Objective:
         *labels, rated, photos = counts.tolist()
         return labels, rated, photos
 
-    def _hear_floors(self, batches: Sequence[Batch], labels: Sequence[int]) -> dict[str, float]:
+    def _hear_answers(self, batches: Sequence[Batch], labels: Sequence[int]) -> dict[str, float]:
         """Pass people's disagreement to a strategy that asks for it; return the values to log."""
-        if not self.weighting.needs_floors:
+        if not self.weighting.needs_answers:
             return {}
         mine = [floor.to(self._device) for floor in mean_floors(self.tasks, batches, labels)]
         floors = [float(floor) for floor in self._world.sum(mine)]
-        self.weighting.hear_floors(floors)
+        self.weighting.hear_answers(floors, labels)
         return {
             f"floor/{task.name}": floor
             for task, floor, count in zip(self.tasks, floors, labels, strict=True)

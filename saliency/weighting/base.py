@@ -32,7 +32,7 @@ def alone(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
 class TaskWeighting(nn.Module):
     """Combines one loss per task into one scalar, `sum_k w_k L_k`.
 
-    A strategy returns its weights in `weigh`. Some also override `start`, `hear_floors`,
+    A strategy returns its weights in `weigh`. Some also override `start`, `hear_answers`,
     `after_step`, `end_epoch` or `observe`, which training calls and which do nothing by default.
     Strategies are modules, so that learned weights are parameters, running statistics are buffers,
     and both are saved and resumed with `state_dict`. K is the number of tasks.
@@ -57,13 +57,13 @@ class TaskWeighting(nn.Module):
 
     Attributes:
         needs: Which tensors `forward` needs as `shared`.
-        needs_floors: Whether `hear_floors` is to be called.
+        needs_answers: Whether `hear_answers` is to be called.
         current: (K,) weights of the last call.
         add_up: Sums gradients over processes; for a single process it changes nothing.
     """
 
     needs: Shared = "nothing"
-    needs_floors: bool = False
+    needs_answers: bool = False
     current: Tensor
 
     def __init__(self, task_count: int, *, remember: bool = True) -> None:
@@ -138,8 +138,13 @@ class TaskWeighting(nn.Module):
             constant_losses: Returns K losses; it is slow, so call it only if it is needed.
         """
 
-    def hear_floors(self, floors: Sequence[float]) -> None:
-        """Take, before `forward`, each task's mean floor in this batch (see `Task.floors`)."""
+    def hear_answers(self, floors: Sequence[float], counts: Sequence[int]) -> None:
+        """Take, before `forward`, what people's answers in this batch are like.
+
+        Args:
+            floors: Each task's mean floor (see `Task.floors`).
+            counts: Each task's number of labelled images.
+        """
 
     def after_step(self) -> None:
         """React to a step of the optimiser, and undo changes that it should not have made."""

@@ -30,7 +30,10 @@ class UncertaintyWeighting(TaskWeighting):
     training photos are memorised, and the weight grows without bound; with it the weight stays
     below `1 / (2 F_k)`. The floor is a constant, so the network's gradient is that of L_k, with
     another weight. In terms of the temperature in `softmax(f / sigma^2)`: sigma can sharpen the
-    network's answers only as far as people agree.
+    network's answers only as far as people agree. Each labelled photo is one observation, and the
+    likelihood of a batch is a product over them. So both terms of a task with n_k labelled photos
+    count n_k times, divided by the mean of all n: L_k is a mean, which alone would let two rated
+    photos speak as loudly as six with fixations.
 
     A task without labels contributes neither its loss nor its `s / 2`; otherwise the second term
     alone would lower its `s` and raise its weight for as long as labels are missing. The
@@ -56,11 +59,13 @@ class UncertaintyWeighting(TaskWeighting):
 
         Args:
             likelihoods: The form of each of K tasks.
-            of_answers: Whether the noise includes the scatter of people's single answers.
+            of_answers: Whether the noise includes the scatter of people's single answers, and
+                tasks count by their labelled photos.
         """
         super().__init__(len(likelihoods), remember=False)  # log_variances determine the weights
-        self.needs_floors = of_answers
+        self.needs_answers = of_answers
         self._floors = [0.0] * len(likelihoods)
+        self._counts = [1] * len(likelihoods)
         self.log_variances = nn.Parameter(torch.zeros(len(likelihoods)))
         # exp(-s) L / scale: 2 in the regression form, 1 in the classification form
         self.scales = [2.0 if likelihood == "regression" else 1.0 for likelihood in likelihoods]
@@ -74,9 +79,9 @@ class UncertaintyWeighting(TaskWeighting):
         value = torch.tensor(max(loss, 1e-12) * 2 / self.scales[task]).log()
         return float(value.clamp(MINIMUM, MAXIMUM))
 
-    def hear_floors(self, floors: Sequence[float]) -> None:
-        """Keep the floors of this batch: how much people disagree."""
-        self._floors = list(floors)
+    def hear_answers(self, floors: Sequence[float], counts: Sequence[int]) -> None:
+        """Keep how much people disagree in this batch, and about how many photos."""
+        self._floors, self._counts = list(floors), list(counts)
 
     def forward(
         self, losses: Sequence[Tensor], present: Sequence[bool], shared: Sequence[Tensor] = ()
@@ -96,15 +101,21 @@ class UncertaintyWeighting(TaskWeighting):
             self.log_variances.clamp_(MINIMUM, MAXIMUM)
             self._before = self.log_variances.detach().clone()
             self._took_part |= {task for task, is_present in enumerate(present) if is_present}
+        counts = [
+            count for count, is_present in zip(self._counts, present, strict=True) if is_present
+        ]
+        mean_count = sum(counts) / max(len(counts), 1)
         total = losses[0].new_zeros(())
+        scales = self.log_variances.new_tensor(self.scales)
+        self.current = torch.exp(-self.log_variances.detach()) / scales
         for task, (loss, is_present, scale) in enumerate(
             zip(losses, present, self.scales, strict=True)
         ):
             if is_present:
                 s = self.log_variances[task]
-                total = total + torch.exp(-s) * loss / scale + s / 2
-        scales = self.log_variances.new_tensor(self.scales)
-        self.current = torch.exp(-self.log_variances.detach()) / scales
+                share = self._counts[task] / mean_count
+                total = total + share * (torch.exp(-s) * loss / scale + s / 2)
+                self.current[task] *= share
         return total
 
     @torch.no_grad()
@@ -122,7 +133,7 @@ class UncertaintyOptions(WeightingOptions):
     Attributes:
         noise: The noise whose variance is learned: `residual`, the rest of a task's loss, which
             falls as training photos are memorised; or `answers`, which adds the scatter of
-            people's single answers.
+            people's single answers, and counts a task as often as it has labelled photos.
     """
 
     name: Literal["uncertainty"] = "uncertainty"

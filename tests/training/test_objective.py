@@ -7,7 +7,7 @@ from saliency import SaliencyError
 from saliency.datasets.sets import build_sets
 from saliency.losses import vote_divergence
 from saliency.preprocessing import Preprocessing
-from saliency.tasks import score_error_losses
+from saliency.tasks import count_labels, score_error_losses
 from saliency.training import objective as module
 from saliency.training.building import build_network, build_tasks
 from saliency.training.config import TrainingConfig
@@ -127,9 +127,12 @@ def test_stated_errors_have_no_weight(case):
 
 
 def test_uncertainty_of_answers_hears_how_much_people_disagree(case):
-    _, values = case("weighting.name=uncertainty", "weighting.noise=answers", NO_ANCHOR)()
+    a_case = case("weighting.name=uncertainty", "weighting.noise=answers", NO_ANCHOR)
+    _, values = a_case()
     noise = values["loss/aesthetics"] + values["floor/aesthetics"]
-    assert values["weight/aesthetics"] == pytest.approx(1 / (2 * noise), rel=1e-5)
+    looked_at, rated = count_labels(a_case.tasks, a_case.batches).tolist()
+    share = rated / ((rated + looked_at) / 2)
+    assert values["weight/aesthetics"] == pytest.approx(share / (2 * noise), rel=1e-5)
     assert "floor/saliency" in values
 
 

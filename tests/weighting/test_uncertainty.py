@@ -228,9 +228,9 @@ def test_calls_that_share_a_step_move_all_their_tasks():
 class TestOfAnswers:
     """The noise is that of people's single answers: the loss plus its floor."""
 
-    def build(self, floors=(7.0, 0.12)) -> UncertaintyWeighting:
+    def build(self, floors=(7.0, 0.12), counts=(1, 1)) -> UncertaintyWeighting:
         weighting = UncertaintyWeighting(["classification", "regression"], of_answers=True)
-        weighting.hear_floors(floors)
+        weighting.hear_answers(floors, counts)
         return weighting
 
     def test_it_starts_at_the_optimum_for_loss_and_floor(self):
@@ -251,9 +251,24 @@ class TestOfAnswers:
     def test_each_batch_has_its_own_floor(self):
         weighting = self.build()
         first = weighting(losses(), BOTH).item()
-        weighting.hear_floors((8.0, 0.12))
+        weighting.hear_answers((8.0, 0.12), (1, 1))
         assert weighting(losses(), BOTH).item() == pytest.approx(first + 1 / 17)
 
-    def test_without_it_floors_are_not_asked_for(self):
-        assert self.build().needs_floors
-        assert not build().needs_floors
+    def test_a_task_counts_as_often_as_it_has_labelled_photos(self):
+        once, often = self.build(), self.build(counts=(6, 2))
+        totals = [weighting(losses(), BOTH).item() for weighting in (once, often)]
+        # Six and two photos, four on average; each s is at its optimum log 2L, or log L.
+        terms = [1 / 2 + log(2 * 8.5) / 2, 1 / 2 + log(0.14) / 2]
+        assert totals == pytest.approx([sum(terms), 1.5 * terms[0] + 0.5 * terms[1]])
+        ratios = [float(a / b) for a, b in zip(often.current, once.current, strict=True)]
+        assert ratios == pytest.approx([1.5, 0.5])
+        assert values(often) == pytest.approx(values(once))
+
+    def test_a_batch_of_one_task_counts_it_fully(self):
+        weighting = self.build(counts=(6, 0))
+        weighting(losses(), (True, False))
+        assert float(weighting.current[0]) == pytest.approx(1 / 17)
+
+    def test_without_it_answers_are_not_asked_for(self):
+        assert self.build().needs_answers
+        assert not build().needs_answers
