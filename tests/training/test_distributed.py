@@ -308,7 +308,7 @@ def test_parts_learn_what_the_whole_does(tiny_toml, tmp_path, name):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # the compiler's own
-def test_a_compiled_encoder_learns_what_the_plain_one_does(tiny_toml, tmp_path, parts, monkeypatch):
+def test_a_compiled_encoder_learns_what_the_plain_one_does(tiny_toml, tmp_path, monkeypatch):
     # Traced as always, but not turned into C++, whose compiler takes minutes.
     traced = partialmethod(nn.Module.compile, backend="aot_eager")
     monkeypatch.setattr(nn.Module, "compile", traced)
