@@ -38,10 +38,10 @@ def test_predicting_is_faster_with_the_default_backend(ratios):
 
 
 def test_large_photos_are_not_decoded_whole(results):
-    # .6 where it was written; to decode the whole photo first would make it more than 1.
+    # .6 where it was written; after decoding the whole photo it would be more than 1.
     ms = {
         measurement["stage"]: measurement["ms"]
         for measurement in results["measurements"]
         if measurement["megapixels"] == 12 and measurement["backend"] is None
     }
-    assert ms["prepare"] <= 0.85 * ms["decode"]
+    assert ms["prepare"] < ms["decode"]
