@@ -77,7 +77,7 @@ class TrainConfig(Section):
     # one before it; None: 0.8 for plain transformers with full tuning, else 1
     saliency_lr: float = Field(1e-3, ge=0)
     aesthetic_lr: float = Field(2e-5, ge=0)  # low: the read-out starts at its optimum
-    score_loss: ScoreLoss = "emd"  # or "likelihood": the likelihood of the votes
+    score_loss: ScoreLoss = "likelihood"  # of the votes, or "emd": squared earth mover's distance
     weighting_lr: float = Field(2e-2, ge=0)
     weight_decay: float = Field(1e-2, ge=0)
     warmup_steps: int = Field(100, ge=0)

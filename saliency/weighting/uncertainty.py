@@ -131,16 +131,17 @@ class UncertaintyOptions(WeightingOptions):
     """`weighting.name = "uncertainty"`.
 
     Attributes:
-        noise: The noise whose variance is learned: `residual`, the rest of a task's loss, which
-            falls as training photos are memorised; or `answers`, which adds the scatter of
-            people's single answers, and counts a task as often as it has labelled photos.
+        noise: The noise whose variance is learned: `answers`, the rest of a task's loss and the
+            scatter of people's single answers, with each task counted as often as it has labelled
+            photos; or `residual`, the rest of the loss alone, which falls as training photos are
+            memorised.
     """
 
     name: Literal["uncertainty"] = "uncertainty"
-    noise: Literal["residual", "answers"] = "residual"
+    noise: Literal["answers", "residual"] = "answers"
 
     def __post_init__(self) -> None:
-        require(self.noise in ("residual", "answers"), "noise", "residual or answers", self.noise)
+        require(self.noise in ("answers", "residual"), "noise", "answers or residual", self.noise)
 
     def build(self, tasks: Sequence[Task]) -> TaskWeighting:
         """Return the strategy for `tasks`."""

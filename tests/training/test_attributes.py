@@ -31,7 +31,7 @@ def test_each_attribute_is_a_task(tiny_config):
     assert [t.name for t in tasks] == ["saliency", "aesthetics", "saturation", "shapes"]
     assert [t.likelihood for t in tasks] == [
         "classification",
-        "regression",
+        "classification",
         "regression",
         "classification",
     ]
@@ -112,7 +112,7 @@ def test_uncertainty_has_a_log_variance_for_each_task(tiny_config):
     config = tiny_config(ATTRIBUTES)
     tasks = build_tasks(config, build_sets(config.data, "train", None))
     weighting = UncertaintyWeighting([t.likelihood for t in tasks])
-    assert weighting.scales == [1.0, 2.0, 2.0, 1.0]
+    assert weighting.scales == [1.0, 1.0, 2.0, 1.0]
 
 
 def test_the_constant_of_a_scale_is_its_mean_and_of_classes_their_frequencies(tiny_config):

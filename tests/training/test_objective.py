@@ -137,7 +137,7 @@ def test_uncertainty_of_answers_hears_how_much_people_disagree(case):
 
 
 def test_no_other_strategy_is_told_the_floors(case):
-    _, values = case("weighting.name=uncertainty", NO_ANCHOR)()
+    _, values = case(EQUAL, NO_ANCHOR)()
     assert not any(name.startswith("floor/") for name in values)
 
 
