@@ -38,7 +38,7 @@ class SidecarFolders:
         names = self._names[folder]
         for name in (sidecar_of(photo).name, photo.with_suffix(".xmp").name):
             for path in (photo.with_name(name), photo.with_name(names.get(name.casefold(), name))):
-                if path.exists():
+                if path.exists() or path.is_symlink():
                     return path
         return None
 
@@ -65,7 +65,7 @@ def write_rating(photo: Path, stars: int, folders: SidecarFolders | None = None)
     packet = _PACKET.format(stars=stars).encode()
     present = (folders or SidecarFolders()).find(photo)
     if present is not None:
-        same = present == sidecar and present.read_bytes() == packet
+        same = present == sidecar and present.is_file() and present.read_bytes() == packet
         return None if same else f"{present} exists"
     if is_rated(photo):
         return f"{photo} has a rating inside"

@@ -1,6 +1,7 @@
 """Stars are written only where no rating exists, and no existing file is changed."""
 
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pillow_heif
 import pytest
@@ -112,3 +113,13 @@ def test_folders_are_listed_once_for_many_photos(photo, monkeypatch):
     assert write_rating(photo, 3, folders) is None
     monkeypatch.setattr(type(photo), "iterdir", None)
     assert write_rating(photo, 4, folders) == f"{sidecar_of(photo)} exists"
+
+
+@pytest.mark.parametrize("name", ["a.jpg.xmp", "a.XMP"])
+def test_a_folder_or_a_broken_link_in_place_of_a_sidecar_is_left_alone(tmp_path, name):
+    for number, make in enumerate((Path.mkdir, lambda path: path.symlink_to("nowhere"))):
+        photo = tmp_path / str(number) / "a.jpg"
+        photo.parent.mkdir()
+        Image.new("RGB", (8, 8)).save(photo)
+        make(photo.with_name(name))
+        assert write_rating(photo, 4) == f"{photo.with_name(name)} exists"

@@ -80,7 +80,7 @@ def check_sources(sources: Sequence[str]) -> None:
         SaliencyError: A source is neither a file, a folder nor a glob.
     """
     for source in sources:
-        if source == STDIN or not (Path(source).exists() or _is_pattern(source)):
+        if source == STDIN or not (_may_exist(Path(source)) or _is_pattern(source)):
             raise SaliencyError(
                 f"A watched source should be a folder, a file or a glob. Found {source}."
             )
@@ -90,12 +90,20 @@ def _expand(source: str, passed: PassedOver) -> Iterator[Found]:
     path = Path(source)
     if source == STDIN:
         yield from _read_list(sys.stdin.buffer.read(), passed)
-    elif path.is_dir():
+    elif os.path.isdir(path):  # noqa: PTH112 (a Path raises errors of permission)
         yield from _list_folder(str(path), passed)
-    elif path.exists():
+    elif _may_exist(path):
         yield Found(str(path), path.name)
     else:
         yield from _list_glob(path, passed)
+
+
+def _may_exist(path: Path) -> bool:
+    """Return whether there is such a file, or nobody can tell: then reading it says why."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return not _is_pattern(str(path))
 
 
 def _nothing(source: str) -> str:
@@ -138,8 +146,11 @@ def _is_wanted(entry: os.DirEntry[str], passed: PassedOver) -> bool:
     if entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112
         passed.links += 1
         return False
+    if not _may_be_photo(entry.path, passed):
+        return False
     is_file = entry.is_symlink() or entry.is_file(follow_symlinks=False)
-    return _may_be_photo(entry.path, passed) and is_file
+    passed.devices += not is_file
+    return is_file
 
 
 def _is_others_folder(name: str) -> bool:
@@ -191,7 +202,8 @@ def _list_glob(pattern: Path, passed: PassedOver) -> Iterator[Found]:
         return
     # Not glob.glob, which follows links to folders and can so go round in circles.
     try:
-        matches = sorted(fixed.glob(str(wanted)))
+        unreadable = set(_list_unreadable(fixed, wanted))
+        matches = sorted({*fixed.glob(str(wanted)), *unreadable})
     except ValueError as error:
         raise SaliencyError(
             f"{pattern} should be a glob such as photos/**/*.jpg: {error}"
@@ -199,12 +211,33 @@ def _list_glob(pattern: Path, passed: PassedOver) -> Iterator[Found]:
     for match in matches:
         place = match.relative_to(fixed)
         others = [part for part in place.parts[:-1] if _is_others_folder(part)]
-        if not match.is_file():
-            continue
         if others:
             passed.folders[others[0]] += 1
+        elif match in unreadable:
+            yield Found(str(match), str(place))
+        elif os.path.isdir(match):  # noqa: PTH112 (see above)
+            if "**" not in wanted.parts:
+                passed.folders[match.name] += 1
+        elif os.path.exists(match) and not match.is_file():  # noqa: PTH110
+            passed.devices += 1
         elif _may_be_photo(str(match), passed):
             yield Found(str(match), str(place))
+
+
+def _list_unreadable(fixed: Path, wanted: Path) -> Iterator[Path]:
+    """Yield the folders that a glob would search but cannot list: `Path.glob` ignores them."""
+    errors: list[OSError] = []
+    deepest = sys.maxsize if "**" in wanted.parts else len(wanted.parts) - 1
+    for folder, names, _ in os.walk(fixed, onerror=errors.append):
+        depth = len(Path(folder).relative_to(fixed).parts)
+        names[:] = [name for name in names if not _is_others_folder(name)]
+        if depth >= deepest:
+            names.clear()
+        elif deepest < sys.maxsize:
+            names[:] = [name for name in names if Path(name).match(wanted.parts[depth])]
+    for error in errors:
+        if isinstance(error, PermissionError):
+            yield Path(error.filename)
 
 
 def _split_pattern(pattern: Path) -> tuple[Path, Path]:
@@ -227,8 +260,12 @@ def _is_pattern(text: str) -> bool:
 
 def _read_list(data: bytes, passed: PassedOver) -> Iterator[Found]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes it
-        data = data.decode("utf-16").encode()
+        data = _from_utf16(data)
     data = data.removeprefix(codecs.BOM_UTF8)
+    if max(data[::2].count(0), data[1::2].count(0)) > 0.45 * len(data):  # else "/" may be a line
+        raise SaliencyError(
+            "The list on standard input should be UTF-8. Found UTF-16 without a byte order mark."
+        )
     separator = b"\0" if b"\0" in data else b"\n"
     for line in data.split(separator):
         if name := line.removesuffix(b"\r"):
@@ -239,6 +276,13 @@ def _read_list(data: bytes, passed: PassedOver) -> Iterator[Found]:
                     yield Found(found.path, os.path.join(place, found.place))  # noqa: PTH118
             else:
                 yield Found(path, place)
+
+
+def _from_utf16(data: bytes) -> bytes:
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeDecodeError as error:
+        raise SaliencyError(f"The list on standard input is damaged UTF-16: {error}.") from error
 
 
 def _keep_folders(path: str) -> str:

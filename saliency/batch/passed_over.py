@@ -21,6 +21,7 @@ class PassedOver:
         hidden: Files whose name begins with a dot.
         results: Maps, overlays and crops of an earlier run.
         links: Links to folders, which are not followed.
+        devices: Pipes, sockets and devices that are named like photos.
     """
 
     suffixes: Counter[str] = field(default_factory=Counter)
@@ -28,6 +29,7 @@ class PassedOver:
     hidden: int = 0
     results: int = 0
     links: int = 0
+    devices: int = 0
 
     def add_file(self, name: str) -> None:
         """Count a file whose name is not that of a photo."""
@@ -39,6 +41,7 @@ class PassedOver:
         parts += [f"{self.hidden} hidden"] * bool(self.hidden)
         parts += [f"{self.results} results of this program"] * bool(self.results)
         parts += [f"{self.links} links to folders"] * bool(self.links)
+        parts += [f"{self.devices} pipes or devices"] * bool(self.devices)
         if self.folders:
             folders = _name(self.folders, lambda name, count: f"{name} ({count})")
             parts.append(f"in folders {', '.join(folders)}")

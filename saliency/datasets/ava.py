@@ -134,7 +134,8 @@ def _scan_ids(folder: Path) -> NDArray[np.int32]:
     # One scan of the folder instead of a quarter of a million look-ups.
     with os.scandir(folder) as entries:
         stems = [entry.name[:-4] for entry in entries if entry.name.endswith(".jpg")]
-    return np.array([int(stem) for stem in stems if stem.isdecimal()], dtype=np.int32)
+    numbers = [int(stem) for stem in stems if stem.isdecimal() and len(stem) < 10]
+    return np.array(numbers, dtype=np.int32)
 
 
 def _names(image_ids: NDArray[np.int32]) -> list[str]:

@@ -1,5 +1,6 @@
 """The layout of OSIE, which EyeCrowd and Scene share: stimuli and one `.mat` of fixations."""
 
+from collections import Counter
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -150,6 +151,9 @@ def read_fixation_table(path: Path) -> FixationTable:
             f"a cell of structs `fix_x`, `fix_y` of equal length. Found otherwise in entry "
             f"{len(entries) + 1}: {error}"
         ) from error
+    twice = [image for image, count in Counter(image for image, *_ in entries).items() if count > 1]
+    if twice:
+        raise DatasetError(f"{path} should name an image once. Found twice: {name_some(twice)}.")
     return FixationTable(
         images=tuple(image for image, *_ in entries),
         starts=tuple(accumulate((len(xs) for _, xs, _, _ in entries), initial=0)),
@@ -164,10 +168,12 @@ def _read_entry(
 ) -> tuple[str, NDArray[np.float32], NDArray[np.float32], tuple[int, ...]]:
     # MATLAB wraps everything: a struct or a text in a cell is an array of one element.
     viewers = [viewer for viewer in entry["subjects"].item().ravel() if viewer.size]
+    for viewer in viewers:
+        across, down = np.size(viewer["fix_x"].item()), np.size(viewer["fix_y"].item())
+        if across != down:
+            raise ValueError(f"{across} fix_x, {down} fix_y of one viewer")
     xs = _join([viewer["fix_x"].item() for viewer in viewers])
     ys = _join([viewer["fix_y"].item() for viewer in viewers])
-    if len(xs) != len(ys):
-        raise ValueError(f"{len(xs)} fix_x, {len(ys)} fix_y")
     lengths = tuple(np.size(viewer["fix_x"].item()) for viewer in viewers)
     return str(entry["img"].item().item()), xs, ys, lengths
 

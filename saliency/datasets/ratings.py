@@ -20,7 +20,7 @@ from saliency.errors import DatasetError
 from saliency.images import read_image
 from saliency.types import Sample
 
-_COUNT_COLUMN = re.compile(r"count_(-?\d+)")
+_COUNT_COLUMN = re.compile(r"count_(0|-?[1-9]\d*)")
 
 
 class RatingsDataset:
@@ -141,9 +141,20 @@ def read_rated_rows(
     Raises:
         DatasetError: If a column is missing, a line does not fit the scale, or two name one image.
     """
+    try:
+        return _read_rows(table, low, high, attributes or {})
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{table} should be UTF-8. Found: {error}") from error
+    except csv.Error as error:
+        raise DatasetError(f"{table} should be a CSV. Found: {error}") from error
+
+
+def _read_rows(
+    table: Path, low: float, high: float, attributes: Mapping[str, Attribute]
+) -> list[RatedRow]:
     read: list[RatedRow] = []
     with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
+        rows = csv.DictReader(file, strict=True)
         columns = list(rows.fieldnames or ())
         count_columns = _check_columns(table, columns, low, high)
         further = [c for c in columns if c not in {"file", *count_columns}]
@@ -155,7 +166,8 @@ def read_rated_rows(
                     else Rating(low, high, score=float(row["score"]))
                 )
                 rating.to_distribution()  # checked now, where the line's number is known
-                labels = to_labels(row, attributes or {})
+                labels = to_labels(row, attributes)
+                _check_cells(row, len(columns))
             except (DatasetError, TypeError, ValueError) as error:
                 raise DatasetError(f"{table}, line {rows.line_num}: {error}") from error
             group = row.get("group") or row["file"]
@@ -165,6 +177,20 @@ def read_rated_rows(
     if twice:
         raise DatasetError(f"{table} should name an image once. Found twice: {name_some(twice)}.")
     return read
+
+
+def _check_cells(row: Mapping[str | None, object], columns: int) -> None:
+    """Refuse a line of another length, such as one with decimal commas.
+
+    Raises:
+        DatasetError: It has more or fewer cells than columns, or names no image.
+    """
+    more = row.get(None)
+    if more or None in row.values() or not row["file"]:
+        found = columns + len(more) if isinstance(more, list) else "fewer, or no file"
+        raise DatasetError(
+            f"a line should have {columns} cells, the file among them. Found {found}."
+        )
 
 
 def to_labels(cells: Mapping[str, str], attributes: Mapping[str, Attribute]) -> tuple[float, ...]:
@@ -188,6 +214,8 @@ def _check_columns(table: Path, columns: list[str], low: float, high: float) -> 
     found = f"Found columns {', '.join(columns) or '(none)'}."
     if "file" not in columns:
         raise DatasetError(f"{table} should have a column `file`. {found}")
+    if len(set(columns)) < len(columns):
+        raise DatasetError(f"{table} should have each column once. {found}")
     ratings = sorted(int(match[1]) for c in columns if (match := _COUNT_COLUMN.fullmatch(c)))
     if ratings:
         if low != ratings[0] or high != ratings[-1] or len(ratings) != high - low + 1:

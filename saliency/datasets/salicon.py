@@ -124,7 +124,7 @@ def read_fixations(root: Path, part: str, stem: str, size: tuple[int, int]) -> F
             raise LabelError(str(error)) from error
     pixels = root / "fixations_png" / part / f"{stem}.png"
     if pixels.is_file():
-        rows, columns = np.nonzero(read_grey(pixels, size))
+        rows, columns = np.nonzero(read_grey(pixels, size) > 0)
         return keep_inside(columns + 0.5, rows + 0.5, size)
     return None
 
@@ -150,15 +150,21 @@ def read_mat_fixations(path: Path, size: tuple[int, int]) -> Fixations:
         )
     # On resized images the points would be at wrong places. Height and width may be swapped: only
     # another size is an error.
-    resolution = np.ravel(contents.get("resolution", size)).tolist()
-    if sorted(resolution) != sorted(size):
+    resolution = np.asarray(contents.get("resolution", size))
+    is_number = resolution.dtype.kind in "iuf"
+    if not is_number or sorted(resolution.ravel().tolist()) != sorted(size):
         raise DatasetError(
-            f"`resolution` in {path} should be its image's size {size}. Found {resolution}."
+            f"`resolution` in {path} should be its image's size {size}. "
+            f"Found {resolution.ravel().tolist()}."
         )
     # Copies in circulation differ in (1, N) or (N, 1), and an empty list has any shape.
     try:
-        viewers = [np.asarray(points, np.float64) for points in gaze["fixations"].ravel()]
-        points = np.concatenate([np.empty((0, 2)), *(p.reshape(-1, 2) for p in viewers if p.size)])
+        viewers = [np.asarray(points) for points in gaze["fixations"].ravel()]
+        viewers = [points for points in viewers if points.size]
+        odd = [p for p in viewers if p.ndim != 2 or p.shape[1] != 2 or p.dtype.kind not in "iuf"]
+        if odd:
+            raise ValueError(f"{odd[0].shape} {odd[0].dtype}")  # noqa: TRY301
+        points = np.concatenate([np.empty((0, 2)), *viewers]).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise DatasetError(
             f"`fixations` in {path} should be (K, 2) points for each viewer. Found: {error}"
@@ -181,6 +187,8 @@ def read_map(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
         LabelError: If it is empty or of another size.
     """
     values = read_grey(path, size)
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise LabelError(f"{path} should have numbers >= 0. Found others.")
     if not values.sum(dtype=np.float64) > 0:
         raise LabelError(f"{path} should show where people looked. Found only zeros.")
     return values

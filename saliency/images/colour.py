@@ -21,6 +21,15 @@ CACHED = 8
 """Number of profiles whose conversion is cached: photos of one camera or program share one."""
 
 
+_SRGB_CODES = frozenset({1, 2, 5, 6, 7}), frozenset({1, 2, 6, 13, 14, 15})
+"""Numbers of primaries and transfer functions (CICP) of sRGB, of television, and unknown ones."""
+
+
+def is_srgb_like(codes: tuple[int, int]) -> bool:
+    """Return whether numbers of primaries and transfer function are those of sRGB, or nearly."""
+    return codes[0] in _SRGB_CODES[0] and codes[1] in _SRGB_CODES[1]
+
+
 class _UnusableError(Exception):
     """Why a profile is ignored."""
 

@@ -19,7 +19,7 @@ DIM = 16
 """Level of 255: floats that exceed 1 but hardly ever reach it are on an unknown scale."""
 
 
-def to_8_bits(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
+def to_8_bits(values: NDArray[Any], name: str, *, is_alpha: bool = False) -> NDArray[np.uint8]:
     """Scale grey or colour samples, unsigned integers of any depth or floats, to 0..255.
 
     Colour of 16 bits loses its low byte, as in Pillow, which is at most one level off. All other
@@ -28,17 +28,18 @@ def to_8_bits(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
     Args:
         values: (H, W) or (H, W, S); integers fill the range of their type.
         name: Name of the photo for messages.
+        is_alpha: Whether they are opacity, which may be 0 nearly everywhere.
 
     Raises:
-        ImageDecodeError: Floats, or integers of more than 16 bits, are on an unknown scale.
+        ImageDecodeError: Floats, or integers of more than eight bits, are on an unknown scale.
     """
     if values.dtype.kind == "f":
         return _from_floats(values, name)
     if values.dtype == np.uint8:
         return values
     white = int(np.iinfo(values.dtype).max)
-    if white > 65535:
-        _check_reach(values, white, name)
+    if not is_alpha:
+        check_reach(values, white, name)
     if values.ndim == 3 and values.shape[2] >= 3:
         return (values >> (8 * (values.dtype.itemsize - 1))).astype(np.uint8)
     if white > 65535:
@@ -63,7 +64,7 @@ def from_integers(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
 _LEVELS = ((np.arange(65536) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def _check_reach(values: NDArray[Any], white: int, name: str) -> None:
+def check_reach(values: NDArray[Any], white: int, name: str) -> None:
     """Refuse pictures that would be black: small numbers in large samples."""
     if np.mean(values > white // 256) <= FEW and values.any():
         raise ImageDecodeError(
@@ -74,6 +75,10 @@ def _check_reach(values: NDArray[Any], white: int, name: str) -> None:
 
 def _from_floats(values: NDArray[Any], name: str) -> NDArray[np.uint8]:
     finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise ImageDecodeError(
+            f"{name} should have numbers as samples. Found only NaN or infinity."
+        )
 
     def share(beyond: NDArray[np.bool_]) -> float:
         return float(np.mean(beyond)) if beyond.size else 0.0

@@ -72,6 +72,20 @@ def find_reader(data: bytes, name: str) -> type[ImageFile]:
     )
 
 
+def find_codes(data: bytes) -> tuple[int, int] | None:
+    """Return the numbers of primaries and transfer function that a HEIC or AVIF names (CICP)."""
+    found = re.search(rb"colrnclx(..)(..)", data, re.DOTALL)
+    return None if found is None else (int.from_bytes(found[1]), int.from_bytes(found[2]))
+
+
+def find_bmp_profile(data: bytes) -> bytes | None:
+    """Return the ICC profile in a BMP, which only the longest kind of header has."""
+    if len(data) < 138 or data[14:18] != b"\x7c\0\0\0" or data[70:74] != b"DEBM":
+        return None
+    start, size = (int.from_bytes(data[at : at + 4], "little") for at in (126, 130))
+    return data[14 + start : 14 + start + size]
+
+
 def open_image(reader: type[ImageFile], data: bytes) -> ImageFile:
     """Read the header of a file; raises nearly every class there is."""
     return reader(BytesIO(data))

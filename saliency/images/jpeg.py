@@ -26,9 +26,14 @@ MAX_STRETCHES = 20_000
 DAMAGED = "its JPEG data are damaged, so parts of the picture may be wrong"
 UNENDED = "it has no end-of-image marker; the picture itself is whole"
 
+INCOMPLETE = "passes over its picture are missing, so it lacks colour or detail"
+
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_PROGRESSIVE = frozenset({0xC2, 0xCA})
+_TEM, _FIRST_RESTART = 0x01, 0xD0
+_ALONE = frozenset({_TEM, *range(_FIRST_RESTART, _FIRST_RESTART + 8)})
 """Markers that no length follows: TEM, and the restarts within a scan."""
 
 _END = b"\xff\xd9"
@@ -43,10 +48,43 @@ class Layout(NamedTuple):
     Attributes:
         stretches: Start and end of each, in bytes.
         has_end: Whether the end marker exists.
+        has_all: Whether every component and, of a progressive one, every coefficient to its last
+            bit is in some scan.
+        in_order: Whether the restarts of each scan are numbered one after the other.
     """
 
     stretches: list[tuple[int, int]]
     has_end: bool
+    has_all: bool = True
+    in_order: bool = True
+
+
+class _Coverage:
+    """What the scans have brought so far."""
+
+    def __init__(self) -> None:
+        self._is_progressive = False
+        self._missing: dict[int, set[int]] = {}  # component -> coefficients
+
+    @property
+    def is_full(self) -> bool:
+        return not any(self._missing.values())
+
+    def add_frame(self, kind: int, header: bytes) -> None:
+        """Note the components of a frame."""
+        self._is_progressive = kind in _PROGRESSIVE
+        wanted = range(64 if self._is_progressive else 1)
+        self._missing = {number: set(wanted) for number in header[6::3]}
+
+    def add_scan(self, header: bytes) -> None:
+        """Note what a scan completes."""
+        if len(header) < 4:
+            return
+        *_, first, last, bits = header
+        done = range(first, last + 1) if self._is_progressive else range(1)
+        if not self._is_progressive or bits & 15 == 0:
+            for number in header[1 : 1 + 2 * header[0] : 2]:
+                self._missing.get(number, set()).difference_update(done)
 
 
 def find_layout(data: bytes, name: str) -> Layout:
@@ -57,26 +95,35 @@ def find_layout(data: bytes, name: str) -> Layout:
             70 bytes.
     """
     stretches: list[tuple[int, int]] = []
-    scans, at = 0, 2
+    coverage = _Coverage()
+    in_order = True
+    scans, restarts, at = 0, 0, 2
     while found := _MARKER.search(data, at):
         kind, at = found[1][0], found.end()
         if kind == _END_OF_IMAGE:
-            return Layout(stretches, has_end=True)
+            return Layout(stretches, True, coverage.is_full, in_order)
         if kind not in _ALONE:
-            at += int.from_bytes(data[at : at + 2], "big")
+            header = data[at + 2 : at + int.from_bytes(data[at : at + 2], "big")]
+            at += 2 + len(header)
+            if kind in _FRAMES:
+                coverage.add_frame(kind, header)
             if kind != _START_OF_SCAN:
                 continue
-            scans += 1
+            scans, restarts = scans + 1, 0
             if scans > MAX_SCANS:
                 raise ImageDecodeError(
                     f"{name} should be a JPEG of at most {MAX_SCANS} scans. Found more."
                 )
+            coverage.add_scan(header)
+        elif kind != _TEM:
+            in_order = in_order and kind == _FIRST_RESTART + restarts % 8
+            restarts += 1
         following = _MARKER.search(data, at)
         end = following.start() if following else len(data)
         if len(stretches) <= MAX_STRETCHES:
             stretches.append((at, end))
         at = end
-    return Layout(stretches, has_end=False)
+    return Layout(stretches, False, coverage.is_full, in_order)
 
 
 def load_jpeg(
@@ -104,14 +151,17 @@ def load_jpeg(
     is_sound = is_ended = None
     if len(layout.stretches) <= MAX_STRETCHES:
         is_sound, is_ended = _decode_and_watch(image, data, layout)
+        is_sound = is_sound and layout.in_order
     if is_sound and layout.has_end:
-        return image, ()
+        return image, () if layout.has_all else (INCOMPLETE,)
     whole = is_ended and not layout.has_end
     image = JpegImageFile(BytesIO(data + _END if whole else data))
     prepare(image)
     image.load()
     if is_sound is False:
         return image, (DAMAGED,)
+    if not layout.has_all:
+        return image, (INCOMPLETE,)
     return image, (UNENDED,) if whole else ()
 
 

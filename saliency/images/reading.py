@@ -13,14 +13,15 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from saliency.errors import ImageDecodeError, ImageError, ImageTooLargeError
-from saliency.images.colour import is_srgb, to_srgb
+from saliency.images.colour import is_srgb, is_srgb_like, to_srgb
 from saliency.images.depth import from_integers, to_8_bits
-from saliency.images.formats import find_reader, open_image
+from saliency.images.formats import find_bmp_profile, find_codes, find_reader, open_image
 from saliency.images.jpeg import find_layout, load_jpeg
 from saliency.images.limits import DEFAULT_LIMITS, ImageLimits, check_bytes, check_pixels
 from saliency.images.orientation import find_turn, swaps
@@ -242,7 +243,14 @@ def _decode_bytes(data: bytes, name: str, limits: ImageLimits, enough: Enough | 
     check_pixels((image.height, image.width), name, limits)
     with _one_error(name):
         image.load()
-    return _Decoded(image, image.info.get("icc_profile"), (image.height, image.width))
+    profile = image.info.get("icc_profile")
+    if reader is BmpImageFile:
+        profile = find_bmp_profile(data)
+    notes: tuple[str, ...] = ()
+    codes = find_codes(data) if image.format in ("AVIF", "HEIF") and not profile else None
+    if codes is not None and not is_srgb_like(codes):
+        notes = ("it names other colours than sRGB's (CICP), which is not applied",)
+    return _Decoded(image, profile, (image.height, image.width), notes)
 
 
 def _decode_jpeg(data: bytes, name: str, limits: ImageLimits, enough: Enough | None) -> _Decoded:
@@ -261,7 +269,10 @@ def _decode_jpeg(data: bytes, name: str, limits: ImageLimits, enough: Enough | N
     with _one_error(name):
         assert isinstance(header, JpegImageFile)  # noqa: S101  # for the type checker
         image, notes = load_jpeg(header, data, layout, reduce)
-    return _Decoded(image, image.info.get("icc_profile"), size, notes)
+    profile = image.info.get("icc_profile")
+    if profile is None and "icc_profile" in image.info:
+        profile = b""  # parts of it are missing
+    return _Decoded(image, profile, size, notes)
 
 
 def _decode_png(data: bytes, name: str, limits: ImageLimits) -> _Decoded:

@@ -10,6 +10,7 @@ compression and faxes are left to libtiff. Files without a certain meaning are r
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -17,10 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from saliency.errors import ImageDecodeError
 from saliency.images.depth import to_8_bits
+from saliency.images.jpeg import DAMAGED, find_layout, load_jpeg
 from saliency.images.limits import ImageLimits, check_pixels, check_samples
 
 MAX_PAGES = 100
@@ -28,9 +31,14 @@ MAX_PAGES = 100
 
 _UNPACKED = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 """Compressions without loss: none, LZW, Deflate (two numbers), PackBits, LZMA, Zstandard."""
+_PREDICTED = _UNPACKED - {1, 32773}
+"""Those to which a predictor applies: libtiff ignores it in others, and some writers do not."""
+_DEFLATE = frozenset({8, 32946})
 _FAX = frozenset({2, 3, 4})
-_LOSSY = frozenset({6, 7, 50001})  # old and new JPEG, WebP
+_JPEG = 7
+_LOSSY = frozenset({6, _JPEG, 50001})  # old and new JPEG, WebP
 
+_UNKNOWN = -1
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {
     _WHITE_IS_ZERO: 1,
@@ -42,6 +50,7 @@ _COLOURS = {
 }
 """PhotometricInterpretation -> number of samples that are not extra ones, for supported kinds."""
 _OTHER_COLOURS = {
+    _UNKNOWN: "without PhotometricInterpretation, so their meaning is unknown",
     4: "a transparency mask",
     8: "CIELab",
     9: "ICCLab",
@@ -65,6 +74,9 @@ _ABOUT = (270, 271, 272, 306, 315, 33432)
 
 _HEADER_BYTES = 16
 """Length of the header of 64-bit TIFF."""
+
+_PIECE_BYTES = 2**20
+"""Most bytes that are unpacked at once to compare a checksum."""
 
 
 class TiffReader(TiffImageFile):
@@ -108,7 +120,7 @@ def read_tiff(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
             image = _to_image(page, _read_samples(data, page), name)
         else:
             image = _load_with_pillow(data, number, page)
-            orientation = None if orientation is None else 1  # Pillow turns it
+            orientation = 1  # Pillow turns it, by XMP too
     except _RefusedError as reason:
         raise ImageDecodeError(f"{name} is a TIFF of a kind that is not read: {reason}.") from None
     for key, tag in (("icc_profile", 34675), ("xmp", 700)):
@@ -123,16 +135,16 @@ def read_tiff(data: bytes, name: str, limits: ImageLimits) -> Image.Image:
 
 def _choose_page(data: bytes) -> tuple[int | None, ImageFileDirectory_v2]:
     """Return a page's number and tags; the number is None for one below another page."""
-    pages = list(_list_pages(data))
+    pages = list(list_pages(data))
     whole = [page for page in pages if not _is_lesser(page[1])]
     if whole:
         return whole[0]
     # In DNG and similar files the thumbnail comes first, and the picture is one of its children.
     for offset in _numbers(pages[0][1], 330)[:MAX_PAGES]:
-        child = _read_directory(data, int(offset))
+        child = read_directory(data, int(offset))
         if not _is_lesser(child):
             return None, child
-    return pages[0]
+    return max(pages, key=lambda page: _one(page[1], 256, 0) * _one(page[1], 257, 0))
 
 
 def _is_lesser(tags: ImageFileDirectory_v2) -> bool:
@@ -140,21 +152,23 @@ def _is_lesser(tags: ImageFileDirectory_v2) -> bool:
     return bool(int(tags.get(254, 0)) & 5) or tags.get(255, 1) == 2
 
 
-def _list_pages(data: bytes) -> Iterator[tuple[int, ImageFileDirectory_v2]]:
+def list_pages(data: bytes) -> Iterator[tuple[int, ImageFileDirectory_v2]]:
+    """Yield the number and the tags of each page, at most `MAX_PAGES`; EXIF is a TIFF as well."""
     order = "<" if data.startswith(b"II") else ">"
     place = (f"{order}Q", 8) if _is_64_bit(data) else (f"{order}I", 4)
     [offset] = struct.unpack_from(place[0], data, place[1])
     seen: set[int] = set()
     while offset and offset not in seen and len(seen) < MAX_PAGES:
         seen.add(offset)
-        tags = _read_directory(data, offset)
+        tags = read_directory(data, offset)
         yield len(seen) - 1, tags
         offset = tags.next
     if not seen:
         raise ValueError("it has no page")
 
 
-def _read_directory(data: bytes, offset: int) -> ImageFileDirectory_v2:
+def read_directory(data: bytes, offset: int) -> ImageFileDirectory_v2:
+    """Return the tags at an offset of a TIFF."""
     tags = ImageFileDirectory_v2(data[:8] if data[2] != 43 else data[:_HEADER_BYTES])
     tags._bigtiff = _is_64_bit(data)  # Pillow detects it only in little-endian files
     file = BytesIO(data)
@@ -187,7 +201,8 @@ class _Page:
         if min(self.width, self.height) < 1:
             raise ValueError("a page has no pixels")
         self.compression = _one(tags, 259, 1)
-        self.photometric = _one(tags, 262, _WHITE_IS_ZERO)
+        default = _WHITE_IS_ZERO if self.compression in _FAX else _UNKNOWN
+        self.photometric = _one(tags, 262, default)
         self.samples = _one(tags, 277, 1)
         self.is_planar = _one(tags, 284, 1) == 2 and self.samples > 1
         self.predictor = _one(tags, 317, 1)
@@ -235,6 +250,9 @@ class _Page:
             raise _RefusedError(f"its samples are {self.format_name} of {self.bits} bits")
         if self.photometric == _SEPARATED and _one(self.tags, 332, 1) != 1:
             raise _RefusedError("its inks are others than CMYK")
+        dots = _numbers(self.tags, 336, (0, 1))
+        if self.photometric == _SEPARATED and dots[0] > dots[1]:
+            raise _RefusedError("its inks are inverted")
         if self.photometric == _YCBCR and not self._is_plain_ycbcr:
             raise _RefusedError("its YCbCr colours are subsampled, or others than JPEG's")
         if self.photometric == _PALETTE and (self.kind != "u" or self.bits > 16):
@@ -243,7 +261,17 @@ class _Page:
             raise _RefusedError(
                 f"it has {self.samples} samples per pixel where {colours} are needed"
             )
-        known = {1: True, 2: self.kind == "u" and self.is_whole_bytes, 3: self.kind == "f"}
+        named = colours + max(len(_numbers(self.tags, 338)), self.photometric == _RGB)
+        if self.samples > named:
+            raise _RefusedError(
+                f"it has {self.samples} samples per pixel and says what {named} are"
+            )
+        is_predicted = self.compression in _PREDICTED
+        known = {
+            1: True,
+            2: is_predicted and self.kind == "u" and self.is_whole_bytes,
+            3: is_predicted and self.kind == "f",
+        }
         if not known.get(self.predictor, False):
             raise _RefusedError(
                 f"its predictor is {self.predictor}, which does not fit the other tags"
@@ -288,6 +316,8 @@ def _unpack(data: bytes, page: _Page) -> Iterator[NDArray[np.uint8]]:
     planes = page.samples if page.is_planar else 1
     if len(starts) != blocks * planes or (lengths and len(lengths) != len(starts)):
         raise ValueError(f"it should have {blocks * planes} strips or tiles, not {len(starts)}")
+    if page.compression in _DEFLATE and _one(page.tags, 266, 1) == 1:
+        _check_sums(data, starts, lengths)
     rows = page.down * page.block[0] if page.is_tiled else page.height
     row_bytes = page.row_bytes
     for plane in range(planes):
@@ -306,6 +336,20 @@ def _unpack(data: bytes, page: _Page) -> Iterator[NDArray[np.uint8]]:
         made_up = _append_page(data, tags, {offsets: starts[own], counts: lengths[own]})
         with TiffReader(BytesIO(made_up)) as image:
             yield np.asarray(image)
+
+
+def _check_sums(data: bytes, starts: list[int], lengths: list[int]) -> None:
+    """Refuse damaged Deflate data: libtiff stops before the checksum at their end.
+
+    Raises:
+        zlib.error: A strip or tile is damaged.
+    """
+    for start, length in zip(starts, lengths, strict=False):
+        inflater = zlib.decompressobj()
+        packed = data[start : start + length]
+        while packed and not inflater.eof:
+            inflater.decompress(packed, _PIECE_BYTES)
+            packed = inflater.unconsumed_tail
 
 
 def _append_page(data: bytes, tags: dict[int, int], lists: dict[int, list[int]]) -> bytes:
@@ -383,9 +427,22 @@ def _to_image(page: _Page, samples: NDArray[Any], name: str) -> Image.Image:
     if opacity is not None and page.photometric != _PALETTE:
         picked = samples[:, :, [*range(colours), colours + opacity]]
     if page.photometric == _PALETTE:
-        return Image.fromarray(_look_up(page, picked[:, :, 0]))
-    levels = _fill_8_bits(page, picked, name)
+        looked_up = _look_up(page, picked[:, :, 0])
+        if opacity is None:
+            return Image.fromarray(looked_up)
+        alpha = samples[:, :, colours + opacity].astype(np.float64) * 255 / (2**page.bits - 1)
+        levels = np.dstack([looked_up, (alpha + 0.5).astype(np.uint8)])
+        return _with_alpha(levels, is_premultiplied=extras[opacity] == _PREMULTIPLIED)
+    if opacity is None:
+        levels = _fill_8_bits(page, picked, name)
+    else:  # apart, because floats may have colours 0..255 and alpha 0..1
+        parts = picked[:, :, :colours], picked[:, :, colours:]
+        levels = np.dstack(
+            [_fill_8_bits(page, part, name, is_alpha=n == 1) for n, part in enumerate(parts)]
+        )
     if page.photometric == _WHITE_IS_ZERO:
+        if opacity is not None and extras[opacity] == _PREMULTIPLIED:
+            raise _RefusedError("its inverted grey is multiplied by an alpha channel")
         levels[:, :, 0] = 255 - levels[:, :, 0]
     if opacity is None:
         if colours == 1:
@@ -397,12 +454,16 @@ def _to_image(page: _Page, samples: NDArray[Any], name: str) -> Image.Image:
     return _with_alpha(levels, is_premultiplied=extras[opacity] == _PREMULTIPLIED)
 
 
-def _fill_8_bits(page: _Page, samples: NDArray[Any], name: str) -> NDArray[np.uint8]:
+def _fill_8_bits(
+    page: _Page, samples: NDArray[Any], name: str, *, is_alpha: bool = False
+) -> NDArray[np.uint8]:
     """Return (H, W, S) samples with eight bits."""
     if page.is_whole_bytes:
         native = samples.astype(samples.dtype.newbyteorder("="), copy=False)
         if native.shape[2] < 3:  # grey, and its alpha, are rounded
-            greys = [to_8_bits(native[:, :, n], name) for n in range(native.shape[2])]
+            greys = [
+                to_8_bits(native[:, :, n], name, is_alpha=is_alpha) for n in range(native.shape[2])
+            ]
             return np.stack(greys, axis=2)
         return np.array(to_8_bits(native, name))
     white = 2**page.bits - 1
@@ -450,7 +511,23 @@ def _load_with_pillow(data: bytes, number: int | None, page: _Page) -> Image.Ima
             f"compression {page.compression} of {page.samples} samples of {page.bits} bits, "
             f"PhotometricInterpretation {page.photometric}"
         )
+    if page.compression == _JPEG:
+        _check_jpegs(data, page)
     image = TiffReader(BytesIO(data))
     image.seek(number)
     image.load()
     return Image.fromarray(np.asarray(image.convert("RGB")))
+
+
+def _check_jpegs(data: bytes, page: _Page) -> None:
+    """Refuse damaged JPEG data: libtiff decodes them with a warning that Pillow drops."""
+    tables = page.tags.get(347, b"")
+    offsets, counts = (324, 325) if page.is_tiled else (273, 279)
+    starts, lengths = _numbers(page.tags, offsets), _numbers(page.tags, counts)
+    for start, length in zip(starts, lengths, strict=False):
+        part = data[start : start + length]
+        whole = tables.removesuffix(b"\xff\xd9") + part[2:] if tables else part
+        opened = JpegImageFile(BytesIO(whole))
+        _, notes = load_jpeg(opened, whole, find_layout(whole, "a strip or tile"), lambda _: None)
+        if DAMAGED in notes:
+            raise _RefusedError(DAMAGED)

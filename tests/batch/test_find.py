@@ -236,3 +236,58 @@ def test_only_what_can_ever_name_a_photo_can_be_watched(tmp_path):
     check_sources([str(tmp_path), str(tmp_path / "*.jpg")])
     with pytest.raises(SaliencyError, match="absent"):
         check_sources([str(tmp_path / "absent")])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_list_in_utf16_needs_a_byte_order_mark(listed, encoding):
+    with pytest.raises(SaliencyError, match="UTF-16 without"):
+        listed("/photos/a.jpg".encode(encoding))
+
+
+def test_a_damaged_list_in_utf16_is_an_error(listed):
+    with pytest.raises(SaliencyError, match="damaged UTF-16"):
+        listed("a.jpg\n".encode("utf-16")[:-1])
+
+
+def test_pipes_are_counted(photos):
+    os.mkfifo(photos / "pipe.jpg")
+    for source in (photos, photos / "*.jpg"):
+        passed_over = PassedOver()
+        places(source, passed_over=passed_over, required=False)
+        assert passed_over.devices == 1
+        assert "1 pipes or devices" in passed_over.describe()
+
+
+def test_folders_that_a_glob_names_but_does_not_search_are_counted(photos):
+    passed_over = PassedOver()
+    assert places(photos / "*", passed_over=passed_over) == ["a.JPG", "b.png"]
+    assert passed_over.folders == {"trip": 1, "album.png": 1}
+
+
+def test_broken_links_of_a_glob_come_along(photos):
+    (photos / "trip" / "gone.jpg").symlink_to("nowhere.jpg")
+    assert places(photos / "*" / "*.jpg") == ["trip/c.jpg", "trip/gone.jpg"]
+
+
+@pytest.fixture
+def nobody(tmp_path):
+    """Be a user whom permissions bind."""
+    if os.name != "posix" or os.geteuid():
+        yield
+        return
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.mark.parametrize("pattern", ["**/*.jpg", "*/*.jpg", "trip/*.jpg", "trip/c.jpg"])
+def test_a_folder_that_cannot_be_listed_is_named(photos, nobody, pattern):
+    os.seteuid(0)
+    (photos / "trip").chmod(0)
+    os.seteuid(65534)
+    [place] = places(photos / pattern)
+    os.seteuid(0)
+    (photos / "trip").chmod(0o755)
+    assert place in ("trip", ".", "c.jpg")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from saliency.datasets import OsieDataset
 from saliency.errors import DatasetError
@@ -133,3 +133,18 @@ def test_viewers_are_told_apart(root):
     dataset = OsieDataset(root)
     assert [v.xs.tolist() for v in dataset.viewers(0, SIZE)] == [[10.5, 20.0], [11.0]]
     assert [v.xs.tolist() for v in dataset.viewers(1, SIZE)] == [[70.5]]
+
+
+def test_a_viewer_with_more_xs_than_ys_is_an_error_though_the_sums_agree(root):
+    viewers = [([1.0, 2.0], [3.0]), ([4.0], [5.0, 6.0])]
+    write_fixations(root / "eye/fixations.mat", {"1001.jpg": viewers})
+    with pytest.raises(DatasetError, match="of one viewer"):
+        OsieDataset(root)
+
+
+def test_an_image_that_comes_twice_is_an_error(root):
+    path = root / "eye/fixations.mat"
+    cell = np.concatenate([loadmat(path)["fixations"][:1]] * 2)
+    savemat(path, {"fixations": cell})
+    with pytest.raises(DatasetError, match=r"twice: 1002\.jpg"):
+        OsieDataset(root)

@@ -100,3 +100,31 @@ def test_real_oasis_keeps_the_published_means(data_root):
         mean = float(dataset[index].score_distribution @ SCORES)
         expected = 5.5 + 10 / 7 * (published[dataset.ids[index]] - 4)
         assert mean == pytest.approx(expected, abs=0.09)  # two decimals, and the scale's ends
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("file,score\nBeach1.jpg,4,5\n", "line 2: a line should have 2 cells"),  # decimal comma
+        ("score,file\n4\n", "line 2: a line should have 2 cells"),
+        ("file,score\n,4\n", "line 2: a line should have 2 cells"),
+        ("file,score,score\nBeach1.jpg,4,5\n", "each column once"),
+        ('file,score,remark\nBeach1.jpg,4,"nice\nAcorns1.jpg,5,\n', "should be a CSV"),
+        ("file,score\nBeach1.jpg," + "4" * 200_000 + "\n", "should be a CSV"),
+        (
+            COUNTS.replace("count_1", "count_01") + "Beach1.jpg,,1,0,0,0,0,0,0\n",
+            "column `count_<r>`",
+        ),
+    ],
+)
+def test_a_table_that_could_be_misread_is_an_error(root, text, found):
+    (root / "ratings.csv").write_text(text)
+    with pytest.raises(DatasetError, match=found):
+        RatingsDataset(root)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_table_of_another_encoding_is_an_error(root, encoding):
+    (root / "ratings.csv").write_bytes("file,score\nBüste.jpg,4\n".encode(encoding))
+    with pytest.raises(DatasetError, match="UTF-8"):
+        RatingsDataset(root)

@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -242,3 +243,34 @@ def test_real_salicon(data_root):
     # The set's own maps are blurred fixations: points shifted or swapped would miss the peaks.
     assert sample.density[rows, columns].mean() > 2.5 * sample.density.mean()
     assert sample.density.sum() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (4, 3), (2, 4), (1, 4)])
+def test_points_with_a_third_number_or_the_other_way_round_are_an_error(tmp_path, shape):
+    path = write_mat(tmp_path / "a.mat", [np.ones(shape)])
+    with pytest.raises(DatasetError, match="points for each viewer"):
+        read_mat_fixations(path, SIZE)
+
+
+@pytest.mark.parametrize("resolution", ["480x640", np.array([[1, 2], [3, 4]], object)])
+def test_a_resolution_that_is_no_pair_of_numbers_is_an_error(tmp_path, resolution):
+    path = write_mat(tmp_path / "a.mat", [np.ones((1, 2))])
+    savemat(path, {"gaze": loadmat(path)["gaze"], "resolution": resolution})
+    with pytest.raises(DatasetError, match="`resolution`"):
+        read_mat_fixations(path, (480, 640))
+
+
+@pytest.mark.parametrize(
+    ("sound", "damaged"),
+    [
+        (struct.pack("<II", 9, 32), struct.pack("<II", 8, 32)),  # there is no type 8: SciPy crashes
+        (struct.pack("<4I", 5, 8, 2, 2), struct.pack("<4I", 5, 8, 2, 2**30)),  # or takes all memory
+    ],
+)
+def test_damage_that_would_end_the_process_is_an_error(tmp_path, sound, damaged):
+    path = write_mat(tmp_path / "a.mat", [np.array([[5, 6], [7, 8.5]])])
+    data = path.read_bytes()
+    assert data.count(sound) == 1
+    path.write_bytes(data.replace(sound, damaged))
+    with pytest.raises(DatasetError, match="should be a MATLAB file"):
+        read_mat_fixations(path, SIZE)

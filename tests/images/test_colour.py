@@ -1,8 +1,10 @@
 """The same picture in any colour space gives the same pixels in sRGB."""
 
+import struct
 from io import BytesIO
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
@@ -137,3 +139,32 @@ def test_exif_comes_without_its_orientation(tmp_path):
     own = read_own(tmp_path, encode(draw(), "JPEG", exif=exif))
     assert own.pixels.shape == (64, 48, 3)
     assert dict(own.exif) == {0x8298: "mine"}
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+@pytest.mark.parametrize(
+    ("codes", "is_noted"), [((1, 13), False), ((2, 2), False), ((12, 13), True), ((9, 16), True)]
+)
+def test_colours_of_heic_and_avif_that_are_not_applied_have_a_note(kind, codes, is_noted):
+    file = BytesIO()
+    if kind == "AVIF":
+        Image.fromarray(draw()).save(file, kind)
+    else:
+        pillow_heif.from_pillow(Image.fromarray(draw())).save(file)
+    data = file.getvalue()
+    at = data.index(b"colrnclx") + 8
+    data = data[:at] + struct.pack(">HH", *codes) + data[at + 4 :]
+    assert ("CICP" in " ".join(read_reduced(data, lambda size: size).notes)) == is_noted
+
+
+def test_the_profile_of_a_bmp_is_applied(profiles):
+    profile = profiles.build("display_p3")
+    stored = to_levels(profiles.encode(draw() / 255, "display_p3"))
+    rows = encode(stored, "BMP")[54:]
+    height, width = stored.shape[:2]
+    header = struct.pack("<IiiHHIIiiII", 124, width, height, 1, 24, 0, len(rows), 0, 0, 0, 0)
+    header += bytes(16) + b"DEBM" + bytes(48)
+    header += struct.pack("<IIII", 4, 124 + len(rows), len(profile), 0)
+    start = struct.pack("<IHHI", 138 + len(rows) + len(profile), 0, 0, 138)
+    data = b"BM" + start + header + rows + profile
+    np.testing.assert_array_equal(read_image(data), read_image(encode(stored, icc_profile=profile)))

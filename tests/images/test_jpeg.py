@@ -8,7 +8,7 @@ from PIL import Image
 
 from saliency.errors import ImageDecodeError
 from saliency.images import jpeg, read_reduced
-from saliency.images.jpeg import DAMAGED, UNENDED
+from saliency.images.jpeg import DAMAGED, INCOMPLETE, UNENDED, find_layout
 
 FORMS = {
     "baseline": {},
@@ -85,7 +85,7 @@ def test_damaged_data_have_a_note(form, kind):
     found = [notice(damage(data, kind, seed)) for seed in range(20)]
     # Where the codes come out even by chance libjpeg has nothing to warn of either.
     assert found.count(()) <= 5
-    assert set(found) <= {(DAMAGED,), (), "refused"}
+    assert set(found) <= {(DAMAGED,), (INCOMPLETE,), (), "refused"}
 
 
 def test_damage_is_noticed_when_reduced_too():
@@ -119,3 +119,29 @@ def test_of_too_many_stretches_none_is_looked_at(monkeypatch):
     photo = read(data)
     assert photo.notes == ()
     np.testing.assert_array_equal(photo.pixels, np.asarray(Image.open(BytesIO(data))))
+
+
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_missing_passes_of_a_progressive_file_have_a_note(end):
+    data = encode(draw(), progressive=True)
+    stretches = find_layout(data, "the photo").stretches
+    for _, stop in stretches[:-1]:
+        assert read(data[:stop] + end).notes == (INCOMPLETE,)
+    assert read(data[: stretches[-1][1]] + end).notes == (() if end else (UNENDED,))
+
+
+def test_restarts_out_of_order_have_a_note():
+    data = encode(draw(), restart_marker_rows=1)
+    stretches = find_layout(data, "the photo").stretches
+    assert len(stretches) > 10
+    lacking = data[: stretches[3][0]] + data[stretches[4][0] :]
+    doubled = data[: stretches[5][0]] + data[stretches[4][0] :]
+    assert read(lacking).notes == read(doubled).notes == (DAMAGED,)
+
+
+def test_a_profile_of_which_a_part_is_missing_has_a_note():
+    data = encode(draw(), icc_profile=bytes(100_000))
+    start = data.index(b"ICC_PROFILE\0\2") - 4
+    length = 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    [note] = read(data[:start] + data[start + length :]).notes
+    assert "profile is ignored" in note

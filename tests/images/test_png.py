@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from saliency.images import read_image, read_reduced
+from saliency.errors import ImageDecodeError
+from saliency.images import png, read_image, read_reduced
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB = 0, 2
@@ -135,3 +136,57 @@ def test_the_picture_of_an_animated_png_is_read():
     file = BytesIO()
     first.save(file, "PNG", save_all=True, append_images=[second])
     assert read_image(file.getvalue())[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("bits", [1, 8, 16])
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
+def test_rows_that_are_missing_are_an_error(shape, bits):
+    if bits == 1 and len(shape) == 3:
+        pytest.skip("PNG has no such colour")
+    samples = np.full(shape, 2**bits - 1, np.uint16)
+    samples[10:] = 0
+    assert read_image(build(samples, bits))[-1].max() == 0  # black rows are no missing rows
+    data = build(samples[:10], bits)
+    header = data[16:20] + struct.pack(">I", 20) + data[24:29]
+    data = SIGNATURE + chunk(b"IHDR", header) + data[33:]
+    with pytest.raises(ImageDecodeError, match="rows are missing"):
+        read_image(data)
+
+
+@pytest.mark.parametrize("height", [13, 14])
+@pytest.mark.parametrize("width", [1, 3, 30])
+def test_an_interlaced_picture_may_be_black(height, width):
+    sizes = [
+        (-(-(height - y) // down), -(-(width - x) // across)) for x, y, across, down in png._ADAM7
+    ]
+    rows = b"".join(bytes(rows * (1 + 3 * columns)) for rows, columns in sizes if columns > 0)
+    for data, is_whole in ((rows, True), (rows[:-1], False)):
+        header = struct.pack(">IIBBBBB", width, height, 8, RGB, 0, 0, 1)
+        parts = ((b"IHDR", header), (b"IDAT", zlib.compress(data)), (b"IEND", b""))
+        file = SIGNATURE + b"".join(chunk(*part) for part in parts)
+        if is_whole:
+            assert read_image(file).shape == (height, width, 3)
+        else:
+            with pytest.raises(ImageDecodeError):
+                read_image(file)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "is_noted"),
+    [
+        ([(b"gAMA", struct.pack(">I", 100000))], True),
+        ([(b"gAMA", struct.pack(">I", 45455))], False),
+        ([(b"gAMA", struct.pack(">I", 100000)), (b"sRGB", b"\0")], False),
+    ],
+)
+def test_a_gamma_that_is_not_applied_has_a_note(chunks, is_noted):
+    data = build(np.full((4, 4), 99), 8, *(chunk(*each) for each in chunks))
+    notes = read_reduced(data, lambda size: size).notes
+    assert ("gAMA" in " ".join(notes)) == is_noted
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (9, 9, 3)])
+def test_eight_bits_in_the_low_half_of_16_are_refused(shape):
+    with pytest.raises(ImageDecodeError, match="hardly any above 255"):
+        read_image(build(np.full(shape, 200), 16))
+    assert read_image(build(np.zeros(shape), 16)).max() == 0  # black is black

@@ -452,3 +452,106 @@ def test_other_packings_of_libtiff_are_read(compression):
     except OSError:
         pytest.skip(f"this libtiff has no {compression}")
     np.testing.assert_array_equal(read_image(data), np.asarray(image))
+
+
+# --- damaged or ambiguous ----------------------------------------------------------------------
+
+
+def drop_tag(data, tag, entries=None):
+    """Rename a tag of a little-endian file with one page, so that nobody knows it."""
+    head = struct.pack("<HHI", tag, 3, entries or 1)
+    assert data.count(head) == 1
+    return data.replace(head, struct.pack("<HHI", 65000, 3, entries or 1))
+
+
+@pytest.mark.parametrize("kind", [Kind(BLACK_IS_ZERO, 8), Kind(RGB, 8)], ids=str)
+def test_samples_without_a_meaning_are_refused(kind):
+    data = write_tiff(to_samples(draw(kind), kind), kind)
+    with pytest.raises(ImageDecodeError, match="PhotometricInterpretation"):
+        read_image(drop_tag(data, 262))
+
+
+@pytest.mark.parametrize("extras", [(0,), (0, 0)])
+def test_samples_that_no_tag_names_are_refused(extras):
+    kind = Kind(BLACK_IS_ZERO, 8, extras=extras)
+    data = drop_tag(write_tiff(to_samples(draw(kind), kind), kind), 338, len(extras))
+    with pytest.raises(ImageDecodeError, match="samples per pixel and says what 1"):
+        read_image(data)
+
+
+@pytest.mark.parametrize("compression", [NONE, PACKBITS])
+def test_a_predictor_that_libtiff_ignores_is_refused(compression):
+    kind = Kind(RGB, 8)
+    data = write_tiff(to_samples(draw(kind), kind), kind, Storage(compression, predictor=2))
+    with pytest.raises(ImageDecodeError, match="predictor"):
+        read_image(data)
+
+
+@pytest.mark.parametrize(("colour_white", "alpha_white"), [(255, 1), (1, 255), (1, 1), (255, 255)])
+def test_float_colours_and_alpha_have_scales_of_their_own(colour_white, alpha_white):
+    kind = Kind(RGB, 32, FLOAT, extras=(ALPHA,))
+    levels = draw(kind)
+    levels[:, :, 3] = 255
+    scales = np.array([colour_white] * 3 + [alpha_white]) / 255
+    data = write_tiff((levels * scales).astype("f4"), kind)
+    np.testing.assert_allclose(read_image(data), levels[:, :, :3], atol=1)
+
+
+def test_floats_without_any_number_are_refused():
+    kind = Kind(BLACK_IS_ZERO, 32, FLOAT)
+    with pytest.raises(ImageDecodeError, match="only NaN"):
+        read_image(write_tiff(np.full((HEIGHT, WIDTH, 1), np.nan, "f4"), kind))
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "tiff_adobe_deflate"])
+def test_damaged_strips_are_refused(compression):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8))
+    data = bytearray(encode(image, compression=compression))
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        page = file.pages[0]
+        middle = page.dataoffsets[0] + page.databytecounts[0] // 2
+    data[middle : middle + 300] = bytes(300)
+    with pytest.raises(ImageDecodeError):
+        read_image(bytes(data))
+
+
+@pytest.mark.parametrize("compression", [None, "jpeg"])
+def test_an_orientation_in_xmp_turns_once(compression):
+    xmp = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
+        '"http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+    )
+    image = Image.new("RGB", (64, 48), "white")
+    image.paste("black", (0, 0, 32, 48))
+    data = encode(image, compression=compression, tiffinfo={700: xmp.encode()})
+    np.testing.assert_allclose(
+        read_image(data), np.asarray(image.transpose(Image.Transpose.ROTATE_270)), atol=3
+    )
+
+
+@pytest.mark.parametrize("kind", [Kind(BLACK_IS_ZERO, 16), Kind(RGB, 16)], ids=str)
+def test_eight_bits_in_the_low_half_of_16_are_refused(kind):
+    with pytest.raises(ImageDecodeError, match="hardly any above 255"):
+        read_image(write_tiff(draw(kind).astype(np.uint16), kind))
+
+
+def test_an_alpha_of_16_bits_may_be_small():
+    kind = Kind(BLACK_IS_ZERO, 16, extras=(ALPHA,))
+    samples = to_samples(draw(kind), kind)
+    samples[:, :, 1] = 3
+    assert read_image(write_tiff(samples, kind)).min() == 255
+
+
+def test_inverted_inks_are_refused():
+    kind = Kind(CMYK, 8)
+    with pytest.raises(ImageDecodeError, match="inverted"):
+        read_image(write_tiff(draw(kind), kind, more=((336, 3, [255, 0]),)))
+
+
+def test_of_pages_that_all_claim_to_be_thumbnails_the_largest_is_read():
+    file = BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for size in (8, 32, 16):
+            writer.write(np.full((size, size), size, np.uint8), subfiletype=1)
+    assert read_image(file.getvalue()).shape == (32, 32, 3)
