@@ -43,8 +43,17 @@ STARTS = {
 def list_data(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a line for each source of a training config, labelled sets first."""
     data = config["data"]
-    names = [one["name"] for one in (*data["sets"], *data.get("photos", ()))]
-    return (*(SOURCES[name] for name in names), STARTS[config["model"]["encoder"]])
+    sets = (*data["sets"], *data.get("photos", ()))
+    model = config["model"]
+    start = STARTS[model["encoder"]]
+    if model.get("start"):
+        start = f"start: the released weights {model['start']!r}; their {start}"
+    taught = [
+        f"{one['name']}: maps by the weights in {', '.join(one['teacher'])}"
+        for one in sets
+        if one.get("teacher")
+    ]
+    return (*(SOURCES[one["name"]] for one in sets), *taught, start)
 
 
 def main() -> None:
