@@ -204,6 +204,9 @@ def _list_glob(pattern: Path, passed: PassedOver) -> Iterator[Found]:
     try:
         unreadable = set(_list_unreadable(fixed, wanted))
         matches = sorted({*fixed.glob(str(wanted)), *unreadable})
+    except PermissionError:  # the folder that the glob begins in
+        yield Found(str(fixed), fixed.name)
+        return
     except ValueError as error:
         raise SaliencyError(
             f"{pattern} should be a glob such as photos/**/*.jpg: {error}"
@@ -247,7 +250,8 @@ def _split_pattern(pattern: Path) -> tuple[Path, Path]:
     """
     parts = pattern.parts
     count = next((n for n, part in enumerate(parts) if _is_pattern(part)), len(parts))
-    while count < len(parts) - 1 and Path(*parts[: count + 1]).is_dir():
+    # os.path, because a Path raises errors of permission.
+    while count < len(parts) - 1 and os.path.isdir(Path(*parts[: count + 1])):  # noqa: PTH112
         count += 1
         while count < len(parts) and not _is_pattern(parts[count]):
             count += 1
