@@ -288,12 +288,14 @@ def mean_floors(
         counts: K numbers of labelled images in the mean.
 
     Returns:
-        K scalars, 0 for a task that is absent.
+        K scalars, 0 for a task that is absent; float64 on the CPU, so that parts add up to the
+        same as the whole.
     """
     floors = []
     for task, count in zip(tasks, counts, strict=True):
-        sums = [task.floors(batch)[task.present(batch)].sum() for batch in batches]
-        floors.append(sum(sums, torch.zeros(())) / max(count, 1))
+        found = [task.floors(batch)[task.present(batch)].cpu().double() for batch in batches]
+        total = torch.cat([torch.zeros(0, dtype=torch.float64), *found]).sum()
+        floors.append(total / max(count, 1))
     return floors
 
 

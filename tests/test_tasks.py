@@ -241,8 +241,8 @@ def test_mean_floors_of_parts_add_up_to_that_of_the_whole():
     parts = [labelled([True], [True]), labelled([True, True], [False, False])]
     counts = count_labels(TASKS, [whole]).tolist()
     saliency, aesthetics = mean_floors(TASKS, [whole], counts)
-    torch.testing.assert_close(saliency, SaliencyTask().floors(whole)[[0, 2]].mean())
-    torch.testing.assert_close(aesthetics, AestheticTask().floors(whole)[[1, 2]].mean())
+    torch.testing.assert_close(saliency, SaliencyTask().floors(whole)[[0, 2]].double().mean())
+    torch.testing.assert_close(aesthetics, AestheticTask().floors(whole)[[1, 2]].double().mean())
     sums = [mean_floors(TASKS, [part], [3, 1]) for part in parts]
     together = mean_floors(TASKS, parts, [3, 1])
     torch.testing.assert_close(sums[0][0] + sums[1][0], together[0])

@@ -185,7 +185,9 @@ class Objective:
         """Pass people's disagreement to a strategy that asks for it; return the values to log."""
         if not self.weighting.needs_answers:
             return {}
-        mine = [floor.to(self._device) for floor in mean_floors(self.tasks, batches, labels)]
+        mine = mean_floors(self.tasks, batches, labels)
+        if self._device.type != "mps":  # which has no float64, and no other processes
+            mine = [floor.to(self._device) for floor in mine]
         floors = [float(floor) for floor in self._world.sum(mine)]
         self.weighting.hear_answers(floors, labels)
         return {

@@ -145,7 +145,14 @@ def test_without_network_it_says_which_weights_to_bring(saliency_process, tmp_pa
 @pytest.mark.slow
 def test_ctrl_c_before_the_first_step_is_one_line(tmp_path):
     command = [sys.executable, "-m", "saliency", "train", SMOKE, "-o", tmp_path / "run"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has Ctrl-C ignored, which would be inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     lock = tmp_path / "run" / LOCK_NAME
     while not (lock.exists() and lock.stat().st_size):  # else it has no folder yet
         assert process.poll() is None
