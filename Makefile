@@ -44,7 +44,7 @@ $(VENV)/.serve: pyproject.toml
 serve: $(VENV)/.serve  ## The web page and HTTP API on http://127.0.0.1:8000
 	$(BIN)/saliency-serve
 
-test: $(VENV)/.dev  ## The fast tests, about ten minutes on two cores.
+test: $(VENV)/.dev  ## The fast tests, about five minutes on two cores.
 	@date +%s > $(VENV)/.started
 	$(PYTEST) -m "not slow" tests/backends $(IN_PARALLEL)
 	$(PYTEST) -m "not slow" --ignore=tests/backends $(IN_PARALLEL)

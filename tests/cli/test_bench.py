@@ -19,6 +19,7 @@ def measured(saliency_process, tiny_weights, tmp_path_factory):
     return ended, json.loads((folder / "bench.json").read_text())
 
 
+@pytest.mark.slow
 def test_tables_go_to_stdout_whole_and_progress_to_stderr(measured):
     ended, _ = measured
 
@@ -29,6 +30,7 @@ def test_tables_go_to_stdout_whole_and_progress_to_stderr(measured):
     assert "rounds" not in ended.err.replace(" of 5 rounds", "")
 
 
+@pytest.mark.slow
 def test_every_stage_is_measured_for_every_photo(measured):
     _, saved = measured
     stages = {(row["stage"], row["megapixels"]) for row in saved["measurements"]}
@@ -43,6 +45,7 @@ def test_every_stage_is_measured_for_every_photo(measured):
     }
 
 
+@pytest.mark.slow
 def test_json_says_what_was_measured_on_what(measured, tiny_weights):
     _, saved = measured
 
@@ -53,6 +56,7 @@ def test_json_says_what_was_measured_on_what(measured, tiny_weights):
     assert "torch" in saved["machine"]["packages"]
 
 
+@pytest.mark.slow
 def test_ratios_have_the_names_that_a_baseline_needs(measured):
     _, saved = measured
     names = {ratio["name"] for ratio in saved["ratios"]}
@@ -64,6 +68,7 @@ def test_ratios_have_the_names_that_a_baseline_needs(measured):
     } <= names
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_that_predicts(measured):
     _, saved = measured
     peaks = [row["ram_bytes"] for row in saved["memory"]]
@@ -73,6 +78,7 @@ def test_memory_is_that_of_a_process_that_predicts(measured):
         assert 50e6 < peaks[0] <= peaks[1] < 8e9
 
 
+@pytest.mark.slow
 def test_what_got_worse_is_named_and_ends_with_1(saliency, measured, tiny_weights, tmp_path):
     _, saved = measured
     for ratio in saved["ratios"]:  # of a machine on which all was much better

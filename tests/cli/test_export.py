@@ -1,6 +1,9 @@
 import shutil
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_files_are_written_beside_the_checkpoint_and_named(saliency, tiny_weights, tmp_path):
     weights = tmp_path / "own.safetensors"
     shutil.copy(tiny_weights, weights)

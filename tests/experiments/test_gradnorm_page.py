@@ -116,6 +116,7 @@ def test_results_are_plain_json_that_holds_every_strategy(study):
             assert np.shape(values["weights"]) == (setup.epochs, len(setup.sigmas))
 
 
+@pytest.mark.slow
 def test_the_page_shows_every_finding_and_well_formed_charts(study, tmp_path):
     write_page(study[0], tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")

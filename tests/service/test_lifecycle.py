@@ -239,6 +239,7 @@ def test_a_stop_under_load_loses_nothing_that_was_accepted(serve, tiny_weights, 
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_a_client_that_stalls_does_not_hold_up_a_stop_for_ever(serve, tiny_weights, wait_until):
     with serve(weights=tiny_weights, shutdown_s=1) as server, server.connect() as sock:
         sock.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n")
@@ -262,6 +263,7 @@ def test_answers_before_a_kill_are_whole(serve, tiny_weights):
         check_whole(answer, expected)
 
 
+@pytest.mark.slow
 def test_an_idle_connection_is_closed_after_the_seconds_that_are_set(serve, tiny_weights):
     with serve(weights=tiny_weights, keep_alive_s=1) as server, server.connect() as sock:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

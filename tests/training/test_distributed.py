@@ -163,6 +163,7 @@ def pairs(tiny_toml, tmp_path_factory):
     return pairs
 
 
+@pytest.mark.slow
 class TestTwoProcesses:
     @pytest.mark.parametrize("case", CASES)
     def test_learn_what_one_does(self, pairs, case):

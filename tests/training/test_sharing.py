@@ -53,7 +53,9 @@ def test_strategies_look_wherever_they_are_told_to(tiny_config, tmp_path, scheme
     assert len(set(found)) == 3  # each place has gradients of its own
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    "scheme", [pytest.param(s, marks=() if s == "hard" else pytest.mark.slow) for s in SCHEMES]
+)
 def test_a_cut_run_ends_as_one_that_was_not(tiny_config, tmp_path, scheme, power_cut):
     config = tiny_config(f"sharing.name={scheme}", "train.save_every_steps=3")
     train(config, tmp_path / "whole")
