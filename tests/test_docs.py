@@ -7,6 +7,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from skimage.data import chelsea
 
 from saliency import ConfigError
 from saliency.cli.app import build_app
+from saliency.training.config import load_config
 
 ROOT = Path(__file__).parents[1]
 NOT_OURS = {".venv", ".git", ".pytest_cache", "node_modules", "runs", "demo"}
@@ -140,6 +142,20 @@ def test_commands_and_their_options_exist(parse, page, words):
     parse(words)  # raises a usage error
 
 
+def test_recipes_take_the_values_that_pages_set():
+    # CONTRIBUTING names the strategy that its reader adds.
+    shown = [
+        words
+        for page, words in COMMANDS
+        if words[:1] == ["train"] and page.name != "CONTRIBUTING.md"
+    ]
+    assert any("-s" in words for words in shown)
+    for _, recipe, *words in shown:
+        if (ROOT / recipe).is_file():
+            values = [value for flag, value in pairwise(words) if flag == "-s"]
+            load_config(ROOT / recipe, values)  # raises ConfigError
+
+
 @pytest.mark.parametrize("words", [["look"], ["predict", "a.jpg", "--colour"], ["predict"]])
 def test_wrong_commands_would_be_found(parse, words):
     with pytest.raises(Exception, match=r"No such|Missing"):
@@ -258,8 +274,6 @@ RECIPES = [
     ("page", "recipe"), RECIPES, ids=[f"{page.stem}-{n}" for n, (page, _) in enumerate(RECIPES)]
 )
 def test_recipes_are_valid(page, recipe, tmp_path):
-    from saliency.training.config import load_config
-
     path = tmp_path / "recipe.toml"
     path.write_text(recipe, encoding="utf-8")
     assert load_config(path).data.sets
