@@ -32,8 +32,9 @@ class UncertaintyWeighting(TaskWeighting):
     another weight. In terms of the temperature in `softmax(f / sigma^2)`: sigma can sharpen the
     network's answers only as far as people agree. Each labelled photo is one observation, and the
     likelihood of a batch is a product over them. So both terms of a task with n_k labelled photos
-    count n_k times, divided by the mean of all n: L_k is a mean, which alone would let two rated
-    photos speak as loudly as six with fixations.
+    count n_k times, divided by the mean n of the present tasks: L_k is a mean, which alone would
+    let two rated photos speak as loudly as six with fixations. The bound of the weight is
+    multiplied by the same share.
 
     A task without labels contributes neither its loss nor its `s / 2`; otherwise the second term
     alone would lower its `s` and raise its weight for as long as labels are missing. The
