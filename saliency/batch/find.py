@@ -266,7 +266,8 @@ def _read_list(data: bytes, passed: PassedOver) -> Iterator[Found]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes it
         data = _from_utf16(data)
     data = data.removeprefix(codecs.BOM_UTF8)
-    if max(data[::2].count(0), data[1::2].count(0)) > 0.45 * len(data):  # else "/" may be a line
+    # Read as NUL-separated names, "/" would be one of them: the whole disk.
+    if max(data[::2].count(0), data[1::2].count(0)) > 0.45 * len(data):
         raise SaliencyError(
             "The list on standard input should be UTF-8. Found UTF-16 without a byte order mark."
         )
