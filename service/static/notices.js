@@ -7,6 +7,9 @@ const PATIENCE_MS = 2000; // an answer that comes sooner needs no clock
 /** @type {Set<{text: string, started: number}>} what is under way, the newest last */
 const tasks = new Set();
 
+/** @type {string[]} how the tasks of late ended: what ends beside others is not lost */
+let endings = [];
+
 /**
  * Do `work`; say what is going on, how it ended or why it failed. Where a key is wanted, ask for it
  * and do the work again.
@@ -18,18 +21,19 @@ export async function attempt(text, work) {
   const task = { text, started: Date.now() };
   find('#error').hidden = true;
   find('#key-form').hidden = true;
+  if (tasks.size === 0) endings = [];
   tasks.add(task);
-  say('');
-  let ending = '';
+  say();
   try {
-    ending = (await work()) ?? '';
+    const ending = await work();
+    if (ending) endings.push(ending);
   } catch (error) {
     // An abort means that something newer has begun, which speaks for itself.
     if (error instanceof ApiError && error.status === 401) askForKey(error.message, text, work);
     else if (error.name !== 'AbortError') showError(error.message);
   } finally {
     tasks.delete(task);
-    say(ending);
+    say();
   }
 }
 
@@ -39,11 +43,11 @@ export function showError(text) {
   find('#error p').textContent = text;
 }
 
-/** Say what is under way, or else `ending`, which only screen readers need to hear. */
-function say(ending) {
+/** Say what is under way, or else how it ended, which only screen readers need to hear. */
+function say() {
   const task = [...tasks].at(-1);
   find('#status').classList.toggle('busy', task !== undefined);
-  find('#status .text').textContent = task?.text ?? ending;
+  find('#status .text').textContent = task?.text ?? endings.join(' ');
   showClock();
 }
 

@@ -24,7 +24,7 @@ from saliency.score_reference import ScoreReference, place_in_words, reference_o
 
 try:
     from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import Browser, Locator, Page, expect
+    from playwright.sync_api import Browser, Locator, Page, Route, expect
 except ImportError:  # the fixture `browser` says how to get it
     expect = None
 
@@ -88,11 +88,13 @@ def shown(page: "Page", files: Path) -> "Page":
 
 def load(page: "Page", path: Path, slot: str = "a") -> None:
     page.set_input_files(f"#file-{slot}", path)
-    expect_ready(page, path.name)
+    expect_ready(page, path.name, slot)
 
 
-def expect_ready(page: "Page", name: str) -> None:
-    expect(page.locator("#status .text")).to_contain_text(f"{name} is ready.")
+def expect_ready(page: "Page", name: str, slot: str = "a") -> None:
+    """The photo stands there with its map. What the page says of it may have been said over."""
+    expect(page.locator(f"#frame-{slot} .name")).to_have_text(name)
+    expect(page.locator(f"#frame-{slot}[aria-busy]")).to_have_count(0)
 
 
 def ask(url: str, path: str, photo: Path, **fields: Any) -> dict[str, Any]:
@@ -723,7 +725,7 @@ def test_two_photos_are_compared(shown: "Page", files: Path, server_url: str) ->
     with shown.expect_file_chooser() as chooser:
         shown.get_by_role("button", name="Compare with…").click()
     chooser.value.set_files(files / "coffee.png")
-    expect_ready(shown, "coffee.png")
+    expect_ready(shown, "coffee.png", "b")
 
     a, b = (ask(server_url, "predict", files / f"{n}.png") for n in ("astronaut", "coffee"))
     cells = shown.locator("#comparison-rows tr").first.locator(".number").all_inner_texts()
@@ -795,12 +797,11 @@ def test_comparison_is_saved_with_three_pictures(shown: "Page", files: Path) -> 
 def test_second_photo_can_be_dropped_and_changed(shown: "Page", files: Path) -> None:
     shown.click("#tab-compare")
     give(shown, files / "coffee.png", "drop", "#second-zone")
-    expect_ready(shown, "coffee.png")
+    expect_ready(shown, "coffee.png", "b")
     give(shown, files / "chelsea.png", "drop", "#frame-b canvas")
-    expect_ready(shown, "chelsea.png")
+    expect_ready(shown, "chelsea.png", "b")
 
     expect(shown.locator("#frame-a .name")).to_have_text("astronaut.png")
-    expect(shown.locator("#frame-b .name")).to_have_text("chelsea.png")
 
 
 # Saving
@@ -1056,6 +1057,22 @@ def test_axe_finds_no_barrier(three: "Page", files: Path, scheme: str) -> None:
         expect(three.locator("[aria-busy]:visible")).to_have_count(0)  # figures to come are faint
         found = Axe().run(three)
         assert found.violations_count == 0, f"{panel}: {found.generate_report()}"
+
+
+def test_what_ends_beside_other_work_is_said_when_all_is_done(shown: "Page", files: Path) -> None:
+    held: list[Route] = []
+    shown.route("**/v1/regions*", lambda route: held.append(route))
+    drag(shown, (0.2, 0.2), (0.6, 0.6))
+    expect(shown.locator("#status .text")).to_have_text("Measuring boxes…")
+    shown.click("#tab-compare")
+    load(shown, files / "coffee.png", "b")
+    shown.wait_for_timeout(500)  # the boxes of the second photo are asked for once they stand still
+
+    for route in held:
+        route.continue_()
+
+    expect(shown.locator("#status .text")).to_contain_text("coffee.png is ready.")
+    expect(shown.locator("#status .text")).to_contain_text("Boxes are measured.")
 
 
 def test_nothing_moves_where_motion_is_unwelcome(page: "Page", files: Path) -> None:
