@@ -1,0 +1,89 @@
+"""Weights between two checkpoints: python data/between.py DATA A B [--save SHARE OUT].
+
+A and B are checkpoints of one architecture. Prints what networks on the line from A to B reach on
+validation images, each with the weights (1 - SHARE) A + SHARE B: whether two solutions lie in one
+valley, or what a network keeps of its start when it is averaged with it. `--save` writes such a
+network instead, with the card of B.
+
+Source:
+    Goodfellow et al., "Qualitatively characterizing neural network optimization problems" (2015);
+    Wortsman et al., "Robust fine-tuning of zero-shot models" (2022).
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from saliency.checkpoint import Checkpoint, find_weights, load_checkpoint, save_checkpoint
+from saliency.datasets.config import load_data_config
+from saliency.datasets.sets import LabelledSets, build_sets
+from saliency.evaluation import measure_map, predict_set
+from saliency.metrics import srcc
+from saliency.predictor import Predictor
+from saliency.types import SCORES
+
+METRICS = ("CC", "NSS", "KLDiv", "SIM")
+
+
+def average(a: Checkpoint, b: Checkpoint, share: float) -> Checkpoint:
+    """Return the network (1 - share) a + share b, with the card of `b`."""
+    mixed = dataclasses.replace(b, network=type(b.network)(b.network.architecture))
+    first, second = a.network.state_dict(), b.network.state_dict()
+    mixed.network.load_state_dict(
+        {
+            name: (1 - share) * first[name] + share * tensor
+            if tensor.is_floating_point()
+            else tensor
+            for name, tensor in second.items()
+        }
+    )
+    mixed.network.eval()
+    return mixed
+
+
+def measure(checkpoint: Checkpoint, sets: LabelledSets) -> dict[str, float]:
+    """Return the mean of each metric over images with fixations, and SRCC over rated ones."""
+    predictor = Predictor(checkpoint, "cpu")
+    rows = [
+        measure_map(prediction, sample)
+        for dataset in sets.saliency
+        for _, sample, prediction in predict_set(predictor, dataset)
+    ]
+    found = {name: float(np.mean([row[name] for row in rows if name in row])) for name in METRICS}
+    rated = [
+        (prediction.score, sample.score_distribution @ SCORES)
+        for dataset in sets.rated
+        for _, sample, prediction in predict_set(predictor, dataset)
+        if prediction.score is not None
+    ]
+    if rated:
+        found["SRCC"] = srcc(*np.array(rated).T)
+    return found
+
+
+def main() -> None:
+    """Print the table, or save one network."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("a", help="file or name of released weights")
+    parser.add_argument("b", help="file or name of released weights")
+    parser.add_argument("--points", type=int, default=11)
+    parser.add_argument("--recipe", type=Path, default=Path("data/recipes/release.toml"))
+    parser.add_argument("--save", nargs=2, metavar=("SHARE", "OUT"))
+    given = parser.parse_args()
+    a, b = (load_checkpoint(find_weights(name)) for name in (given.a, given.b))
+    if given.save:
+        save_checkpoint(Path(given.save[1]), average(a, b, float(given.save[0])))
+        return
+    sets = build_sets(load_data_config(given.recipe), "val", given.data)
+    for number, share in enumerate(np.linspace(0, 1, given.points)):
+        row = measure(average(a, b, share), sets)
+        if not number:
+            print("| share of B |", " | ".join(row), "|\n|---|" + "---|" * len(row))
+        print(f"| {share:.2f} |", " | ".join(f"{v:.4f}" for v in row.values()), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
