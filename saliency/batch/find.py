@@ -132,7 +132,13 @@ def _list_folder(folder: str, passed: PassedOver) -> Iterator[Found]:
             else:
                 waiting += sorted(inside, reverse=True)
         if not is_folder:
-            yield Found(path, os.path.relpath(path, folder))
+            yield Found(path, _place_in(folder, path))
+
+
+def _place_in(folder: str | Path, path: str | Path) -> str:
+    """Return the place of `path` below `folder`; its own name if it is the folder itself."""
+    place = os.path.relpath(path, folder)
+    return Path(path).resolve().name if place == os.curdir else place
 
 
 def _is_wanted(entry: os.DirEntry[str], passed: PassedOver) -> bool:
@@ -205,7 +211,7 @@ def _list_glob(pattern: Path, passed: PassedOver) -> Iterator[Found]:
         unreadable = set(_list_unreadable(fixed, wanted))
         matches = sorted({*fixed.glob(str(wanted)), *unreadable})
     except PermissionError:  # the folder that the glob begins in
-        yield Found(str(fixed), fixed.name)
+        yield Found(str(fixed), _place_in(fixed, fixed))
         return
     except ValueError as error:
         raise SaliencyError(
@@ -217,7 +223,7 @@ def _list_glob(pattern: Path, passed: PassedOver) -> Iterator[Found]:
         if others:
             passed.folders[others[0]] += 1
         elif match in unreadable:
-            yield Found(str(match), str(place))
+            yield Found(str(match), _place_in(fixed, match))
         elif os.path.isdir(match):  # noqa: PTH112 (see above)
             if "**" not in wanted.parts:
                 passed.folders[match.name] += 1

@@ -284,7 +284,7 @@ def nobody(tmp_path):
     os.seteuid(0)
 
 
-@pytest.mark.parametrize("pattern", ["**/*.jpg", "*/*.jpg", "trip/*.jpg", "trip/c.jpg"])
+@pytest.mark.parametrize("pattern", ["**/*.jpg", "*/*.jpg", "trip/*.jpg", "trip/c.jpg", "trip"])
 def test_a_folder_that_cannot_be_listed_is_named(photos, nobody, pattern):
     os.seteuid(0)
     (photos / "trip").chmod(0)
@@ -292,7 +292,7 @@ def test_a_folder_that_cannot_be_listed_is_named(photos, nobody, pattern):
     [place] = places(photos / pattern)
     os.seteuid(0)
     (photos / "trip").chmod(0o755)
-    assert place in ("trip", ".", "c.jpg")
+    assert place in ("trip", "c.jpg")
 
 
 def test_a_glob_in_a_folder_that_cannot_be_entered_names_it(photos, nobody):
