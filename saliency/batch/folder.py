@@ -205,6 +205,7 @@ class _Run:
                 name, entry = outcome.photo.name, outcome.entry
                 if entry.record is None:
                     self.failed.add(name)
+                    self.done.discard(name)  # while watching: it may have been another before
                     yield PhotoFailed(entry.image, entry.error or "")
                     continue
                 self.done.add(name)

@@ -6,6 +6,8 @@ from PIL import Image
 from saliency import SaliencyError
 from saliency.batch import (
     Finished,
+    Found,
+    PassedOver,
     PhotoDone,
     PhotoFailed,
     PhotosFound,
@@ -84,6 +86,26 @@ def test_a_stop_leaves_the_rest(run, photos):
     *_, finished = run(workers=1, is_stopping=lambda: next(stopping, True))
     assert finished.left > 0
     assert finished.done + finished.left == finished.total == 23
+
+
+def test_a_watched_photo_that_is_damaged_later_counts_once(run, photos, monkeypatch):
+    class Writer:
+        passed_over = PassedOver()
+        polls = 0
+
+        def __init__(self, sources):
+            pass
+
+        def poll(self):
+            Writer.polls += 1
+            if Writer.polls == 2:
+                (photos / "b.png").write_bytes(b"")
+            return [Found(str(photos / "b.png"), "b.png")] if Writer.polls < 3 else []
+
+    monkeypatch.setattr("saliency.batch.folder.Watcher", Writer)
+    monkeypatch.setattr("saliency.batch.folder.POLL_S", 0)
+    *_, finished = run(watch=True, is_stopping=lambda: Writer.polls == 3)
+    assert (finished.total, finished.done, finished.failed) == (1, 0, 1)
 
 
 def test_whoever_stops_asking_keeps_what_was_done(photos, tmp_path, tiny_weights):
