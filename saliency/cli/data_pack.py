@@ -72,12 +72,19 @@ def pack(
         if name not in names:
             raise ConfigError(f"`--only` should be one of {', '.join(names)}. Found {name!r}.")
     sources = [open_source(s, root) for s in config.sets if not only or s.name in only]
+    places = [source.config.path or source.config.name for source in sources]
+    for place in places:
+        if root is not None and (output / place).resolve() == (root / place).resolve():
+            raise ConfigError(
+                "A set should be packed into another folder than its own: `--output` should differ "
+                f"from `--data`, and `path` be relative. Found {root / place}."
+            )
 
-    def pack_one(source: Source) -> Packed:
+    def pack_one(source: Source, place: str) -> Packed:
         with progress(source.config.name, len(source)) as shown:
             return pack_source(
                 source,
-                output / (source.config.path or source.config.name),
+                output / place,
                 size=height_width,
                 quality=quality,
                 workers=workers or count_cores(),
@@ -86,8 +93,8 @@ def pack(
 
     failed = 0
     try:
-        for source in sources:
-            packed = pack_one(source)
+        for source, place in zip(sources, places, strict=True):
+            packed = pack_one(source, place)
             print_packed(packed)
             failed += len(packed.skipped)
     except KeyboardInterrupt:
