@@ -919,6 +919,24 @@ def test_api_key_is_asked_for_and_kept_for_the_tab(
         expect(page.get_by_label("API key")).to_be_hidden()
 
 
+def test_all_that_waits_for_the_key_goes_on_with_it(
+    browser: "Browser", serve: Any, tiny_weights: Path, files: Path
+) -> None:
+    from service.security import new_key
+
+    key, hashed = new_key()
+    with serve(weights=tiny_weights, api_keys=hashed) as server, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(server.url)
+        expect(page.get_by_label("API key")).to_be_visible()
+        with page.expect_response("**/v1/predict*"):
+            page.set_input_files("#file-a", files / "coffee.png")
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Use key").click()
+        expect_ready(page, "coffee.png")
+        expect(page.locator("#model")).to_contain_text("aesthetic-saliency")
+
+
 def test_heads_that_the_weights_lack_are_left_out(
     page: "Page", files: Path, server_url: str
 ) -> None:
