@@ -499,7 +499,8 @@ document.addEventListener('keydown', (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   // Where nothing has the focus, nothing else wants the arrow keys.
   if (!step || event.target !== document.body || !chosen) return;
-  const next = photos.beside(chosen, step);
+  let next = photos.beside(chosen, step);
+  while (next?.state === 'failed') next = photos.beside(next, step);
   if (next) strip.onChoose(next);
 });
 find('#second-choice').addEventListener('change', (event) => {

@@ -364,6 +364,19 @@ def test_arrow_keys_choose_which_photo_is_shown(three: "Page") -> None:
     expect(cards(three).nth(1)).to_be_focused()
 
 
+def test_arrow_keys_pass_over_a_photo_that_failed(
+    page: "Page", files: Path, faults: Faults
+) -> None:
+    names = ("astronaut.png", "broken.jpg", "coffee.png")
+    page.set_input_files("#file-a", [files / name for name in names])
+    expect(page.locator("#status .text")).to_have_text("2 of 3 photos are ready.")
+    faults.expect("422")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowRight")
+
+    expect(page.locator("#photo-name")).to_have_text("coffee.png")
+
+
 def test_a_photo_that_is_removed_leaves_the_focus_nearby(three: "Page") -> None:
     cards(three).nth(1).click()
     expect(three.locator("#photo-name")).to_have_text("chelsea.png")
