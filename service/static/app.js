@@ -166,8 +166,9 @@ async function choose(item) {
   }
   openWorkspace(true);
   wait(false);
-  if (second.photo?.item === item && photos.items.includes(before)) {
-    chooseSecond(before).catch(() => {}); // they change places
+  if (second.photo?.item === item) {
+    if (photos.items.includes(before)) chooseSecond(before).catch(() => {}); // they change places
+    else dropSecond();
   }
   cropping.forget();
   loadBoxes(versions.first);

@@ -983,6 +983,14 @@ def test_all_boxes_go_with_their_partners(shown: "Page", files: Path) -> None:
     expect(shown.locator("#box-layer-b .box")).to_have_count(0)
 
 
+def test_the_second_version_that_becomes_the_first_leaves_room(three: "Page") -> None:
+    three.click("#tab-compare")
+    expect_ready(three, "chelsea.png", "b")
+    three.click("#remove")  # what stood beside it is shown
+    expect_ready(three, "chelsea.png")
+    expect(three.locator("#second-zone")).to_be_visible()
+
+
 def test_a_photo_removed_on_its_way_to_the_comparison_leaves_room(
     three: "Page", files: Path
 ) -> None:
