@@ -121,6 +121,17 @@ def test_nothing_is_done_before_the_first_event_is_asked_for(photos, tmp_path, t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("result", ["b.map.png", "b.overlay.png", "trip/c.map.png"])
+def test_a_photo_that_is_named_like_a_result_is_not_replaced(photos, tiny_weights, result):
+    Image.new("RGB", (40, 30), "teal").save(photos / result)
+    before = (photos / result).read_bytes()
+    options = {"weights": tiny_weights, "device": "cpu"}
+    for _ in range(2):
+        *_, finished = predict_folder(photos, photos, **options)
+        assert (photos / result).read_bytes() == before
+        assert finished.done == 4
+
+
 def test_a_source_that_names_nothing_is_an_error(tmp_path, tiny_weights):
     with pytest.raises(SaliencyError, match="absent"):
         next(predict_folder(tmp_path / "absent", tmp_path / "out", weights=tiny_weights))
