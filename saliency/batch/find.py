@@ -65,6 +65,8 @@ def find_files(
     """
     passed = PassedOver() if passed_over is None else passed_over
     for source in sources:
+        if not source:  # as of a shell's variable that is not set; Path("") is the current folder
+            raise SaliencyError("A source should be a photo, a folder or a glob. Found no text.")
         something = False
         for found in _expand(source, passed):
             something = True

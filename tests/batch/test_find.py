@@ -269,6 +269,12 @@ def test_broken_links_of_a_glob_come_along(photos):
     assert places(photos / "*" / "*.jpg") == ["trip/c.jpg", "trip/gone.jpg"]
 
 
+def test_an_empty_source_is_not_the_current_folder(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    with pytest.raises(SaliencyError, match="Found no text"):
+        places("")
+
+
 @pytest.fixture
 def nobody(tmp_path):
     """Be a user whom permissions bind."""
