@@ -37,6 +37,7 @@ const queue = new Queue(photos, analyse);
 let chosen = null; // the item on the stage, or on its way there
 let panel = 'result';
 let maxBytes = Infinity;
+let weights = null; // SHA-256 of the service's, once it has told
 let quantiles = null; // scores of everyday photos, where the service knows them
 
 // Photos come in
@@ -45,7 +46,7 @@ async function analyse(file, signal) {
   checkSize(file);
   // The request goes out first, so that it travels while the photo is decoded.
   const [found, thumbnail] = await Promise.all([predict(file, signal), makeThumbnail(file)]);
-  return { ...found, thumbnail };
+  return { ...found, thumbnail, weights };
 }
 
 /** A file over the limit is better refused here: a server that stops reading looks broken. */
@@ -530,7 +531,9 @@ acceptPhotos({
 });
 
 attempt('Asking the server…', async () => {
-  const { name, version, license, device, limits, metrics, score_quantiles } = await readModel();
+  const model = await readModel();
+  const { name, version, license, device, limits, metrics, score_quantiles } = model;
+  weights = model.sha256;
   maxBytes = limits.max_bytes;
   quantiles = score_quantiles;
   find('#model').textContent = `${name} ${version}, ${license}, on ${device}`;
@@ -540,7 +543,9 @@ attempt('Asking the server…', async () => {
       `On unseen photos its ranking agrees with theirs by ${agreement.toFixed(2)} of 1.`;
   } // or else: other weights, measured on something else
   if (first.photo) showResult(first.photo, quantiles);
-  const outdated = photos.that('done').filter((item) => item.prediction.model.version !== version);
+  const outdated = photos.that('done').filter(
+    (item) => item.prediction.model.version !== version || (item.weights ?? weights) !== weights,
+  );
   outdated.forEach((item) => photos.renew(item));
   if (outdated.includes(chosen)) choose(chosen).catch(() => {});
   const waiting = photos.that('waiting');

@@ -414,6 +414,31 @@ def test_the_strip_is_sorted_by_score(three: "Page") -> None:
     assert scores == sorted(scores, reverse=True)
 
 
+def test_results_of_other_weights_of_the_same_version_are_computed_anew(
+    page: "Page", files: Path
+) -> None:
+    def answer_with_other_weights(route: "Route") -> None:
+        route.fulfill(json=route.fetch().json() | {"sha256": "0" * 64})
+
+    load(page, files / "coffee.png")
+    page.route("**/v1/model", answer_with_other_weights)
+    with page.expect_request("**/v1/predict*"):
+        page.reload()
+    expect_ready(page, "coffee.png")
+
+
+def test_a_browser_that_keeps_nothing_still_shows_a_photo(page: "Page", files: Path) -> None:
+    page.add_init_script(
+        """for (const name of ['sessionStorage', 'indexedDB']) {
+          const refuse = () => { throw new DOMException('no site data', 'SecurityError'); };
+          Object.defineProperty(window, name, { get: refuse });
+        }"""
+    )
+    page.reload()
+    load(page, files / "coffee.png")
+    expect(page.locator("#score")).not_to_be_empty()
+
+
 def test_work_survives_a_reload_until_it_is_cleared(three: "Page") -> None:
     asked: list[str] = []
     cards(three).nth(2).click()
