@@ -112,6 +112,7 @@ function bringIn(files, show, onShown = () => {}) {
 /** Show the first of `items` that can be. */
 async function showFirst(items, show, onShown) {
   for (const item of items) {
+    if (!photos.items.includes(item)) continue; // it was removed meanwhile, and never gets ready
     try {
       if (await show(item)) onShown();
       return;

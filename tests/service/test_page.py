@@ -407,6 +407,25 @@ def test_a_removed_photo_stays_away_when_the_next_one_fails(
     faults.expect("422")
 
 
+def test_a_photo_that_was_removed_is_not_shown_in_place_of_one_that_fails(
+    page: "Page", files: Path, faults: Faults
+) -> None:
+    held: list[Any] = []
+    page.route(
+        "**/v1/predict*",
+        lambda route: held.append(route) if len(held) < 2 else route.continue_(),
+    )
+    names = ("broken.jpg", "coffee.png", "chelsea.png")
+    page.set_input_files("#file-a", [files / name for name in names])
+    expect(cards(page).nth(1)).to_contain_text("being analysed")
+    cards(page).nth(1).focus()
+    page.keyboard.press("Delete")
+    held[0].continue_()
+
+    expect_ready(page, "chelsea.png")
+    faults.expect("422")
+
+
 def test_the_strip_is_sorted_by_score(three: "Page") -> None:
     three.select_option("#sort", "score")
 
