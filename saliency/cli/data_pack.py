@@ -53,6 +53,9 @@ def pack(
     here. Fixations stay points, votes stay counts. The default size is enough for training at
     288x384 with its random crops.
 
+    Photos without labels (`data.photos`) are not packed; training from the packed sets needs their
+    folders beside them.
+
     After an interruption run the same command again; it continues where it stopped, and it writes
     deleted shards again. An image that cannot be read is named and left out; the exit code is
     then 1.
@@ -100,6 +103,10 @@ def pack(
     except KeyboardInterrupt:
         say("stopped; run the same command again to continue")
         raise typer.Exit(INTERRUPTED) from None
+    for photos in config.photos if root is not None else ():
+        place = photos.path or photos.name
+        if not (output / place).is_dir():
+            say(f"not packed: {root / place}, photos without labels; copy them to {output / place}")
     if failed:
         say(f"{failed} images could not be read")
         raise typer.Exit(1)

@@ -101,6 +101,16 @@ def split_of(folder):
     return path
 
 
+def test_photos_without_labels_that_are_not_packed_are_named(saliency, data, recipe, tmp_path):
+    (data / "unlabelled/images").mkdir(parents=True)
+    recipe.write_text(recipe.read_text() + 'photos = [{ name = "unlabelled" }]\n')
+    packed = tmp_path / "packed"
+    ended = saliency("data", "pack", recipe, "--data", data, "-o", packed)
+    assert ended.code == 0
+    named = f"not packed: {data / 'unlabelled'}, photos without labels; copy them to {packed}"
+    assert named in ended.err
+
+
 @pytest.mark.parametrize("absolute", [False, True], ids=["-o is --data", "path is absolute"])
 def test_a_set_is_not_packed_into_its_own_folder(saliency, data, recipe, tmp_path, absolute):
     if absolute:
