@@ -103,10 +103,11 @@ def pack(
     except KeyboardInterrupt:
         say("stopped; run the same command again to continue")
         raise typer.Exit(INTERRUPTED) from None
-    for photos in config.photos if root is not None else ():
+    for photos in config.photos:
         place = photos.path or photos.name
-        if not (output / place).is_dir():
-            say(f"not packed: {root / place}, photos without labels; copy them to {output / place}")
+        if root is not None and not (output / place).is_dir():
+            here = root / place
+            say(f"not packed: {here}, photos without labels; copy them to {output / place}")
     if failed:
         say(f"{failed} images could not be read")
         raise typer.Exit(1)
