@@ -57,8 +57,8 @@ def pack(
     folders beside them.
 
     After an interruption run the same command again; it continues where it stopped, and it writes
-    deleted shards again. An image that cannot be read is named and left out; the exit code is
-    then 1.
+    deleted shards again, and those that lack an image which can be read by now. An image that
+    cannot be read is named and left out; the exit code is then 1.
 
     **Example:** `saliency data pack data/recipes/ava_salicon.toml --data DATA -o PACKED`
     """
