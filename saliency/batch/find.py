@@ -72,7 +72,7 @@ def find_files(
             something = True
             yield found
         if required and not something:
-            raise SaliencyError(_nothing(source))
+            raise SaliencyError(_nothing(source, passed))
 
 
 def check_sources(sources: Sequence[str]) -> None:
@@ -108,12 +108,14 @@ def _may_exist(path: Path) -> bool:
         return not _is_pattern(str(path))
 
 
-def _nothing(source: str) -> str:
+def _nothing(source: str, passed: PassedOver) -> str:
     if source == STDIN:
         return "The list on standard input should name images. Found nothing."
     if Path(source).is_dir():
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        return f"{source} should hold images ({suffixes}). Found none."
+        ignored = passed.describe()
+        found = f"none, but what is ignored: {ignored}" if ignored else "none"
+        return f"{source} should hold images ({suffixes}). Found {found}."
     return f"{source} should be an image, a folder or a glob. Found no such file."
 
 

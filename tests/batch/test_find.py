@@ -275,6 +275,12 @@ def test_an_empty_source_is_not_the_current_folder(photos, monkeypatch):
         places("")
 
 
+def test_a_folder_of_results_alone_says_that_they_are_ignored(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.crop-1x1-1.png")
+    with pytest.raises(SaliencyError, match="ignored: 1 results of this program"):
+        places(tmp_path)
+
+
 @pytest.fixture
 def nobody(tmp_path):
     """Be a user whom permissions bind."""
