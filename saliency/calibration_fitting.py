@@ -77,24 +77,30 @@ def read_ratings(table: Path, images: Path, column: str, low: float, high: float
         high: Best rating of the scale.
 
     Raises:
-        DatasetError: The file is of another kind, or a rating is not a number on the scale.
+        DatasetError: The file is of another kind, a line has more or fewer cells than columns, or a
+            rating is not a number on the scale.
     """
     if not low < high:
         raise DatasetError(f"`low` should be below `high`. Found {low:g} and {high:g}.")
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            missing = {"file", column} - set(rows.fieldnames or ())
-            if missing:
+            rows = csv.DictReader(file, strict=True)
+            columns = list(rows.fieldnames or ())
+            if columns.count("file") != 1 or columns.count(column) != 1:
                 raise DatasetError(
-                    f"{table} should have the columns `file` and `{column}`. "
-                    f"Found {', '.join(rows.fieldnames or ['none'])}."
+                    f"{table} should have the columns `file` and `{column}`, each once. "
+                    f"Found {', '.join(columns) or 'none'}."
                 )
             ratings = []
             for row in rows:
+                if None in row or None in row.values() or not row["file"]:  # 3,5 is two cells
+                    raise DatasetError(
+                        f"{table}, line {rows.line_num}: there should be {len(columns)} cells, the "
+                        "file among them. Found more, fewer or no file."
+                    )
                 try:
                     rating = float(row[column])
-                except (TypeError, ValueError):
+                except ValueError:
                     rating = float("nan")
                 if not low <= rating <= high:
                     raise DatasetError(

@@ -70,8 +70,13 @@ def write_rating(photo: Path, stars: int, folders: SidecarFolders | None = None)
     if is_rated(photo):
         return f"{photo} has a rating inside"
     try:
-        with sidecar.open("xb") as file:  # fails if another program was faster
-            file.write(packet)
+        file = sidecar.open("xb")  # fails if another program was faster
     except FileExistsError:
         return f"{sidecar} exists"
+    try:
+        with file:
+            file.write(packet)
+    except BaseException:
+        sidecar.unlink(missing_ok=True)  # a part of it would count as somebody's sidecar
+        raise
     return None

@@ -113,7 +113,9 @@ def test_a_spreadsheets_mark_before_the_first_column_is_no_part_of_it(tmp_path):
     assert len(read_ratings(table, tmp_path, "score", 1, 5)) == 1
 
 
-@pytest.mark.parametrize("header", ["", "name,score", "file,rating"])
+@pytest.mark.parametrize(
+    "header", ["", "name,score", "file,rating", "file,score,score", "file,file,score"]
+)
 def test_missing_columns_are_named(tmp_path, header):
     with pytest.raises(DatasetError, match="should have the columns `file` and `score`"):
         read_ratings(write(tmp_path, f"{header}\n"), tmp_path, "score", 1, 5)
@@ -126,9 +128,25 @@ def test_a_rating_off_the_scale_is_named_with_its_line(tmp_path, value):
         read_ratings(table, tmp_path, "score", 1, 5)
 
 
-def test_a_row_that_is_cut_short_is_named(tmp_path):
-    table = write(tmp_path, "file,score\na.jpg\n")
-    with pytest.raises(DatasetError, match="line 2"):
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("file,score", "a.jpg"),
+        ("score,file", "3"),
+        ("file,score", "a.jpg,3,5"),
+        ("file,score", ",3"),
+    ],
+    ids=["no rating", "no file", "decimal comma", "empty file"],
+)
+def test_a_row_of_other_cells_than_the_columns_is_named(tmp_path, header, row):
+    table = write(tmp_path, f"{header}\n{row}\n")
+    with pytest.raises(DatasetError, match="line 2: there should be 2 cells"):
+        read_ratings(table, tmp_path, "score", 1, 5)
+
+
+def test_a_quote_that_is_not_closed_is_refused(tmp_path):
+    table = write(tmp_path, 'file,score\na.jpg,3\n"b.jpg,4\nc.jpg,5\n')
+    with pytest.raises(DatasetError, match="should be a CSV file"):
         read_ratings(table, tmp_path, "score", 1, 5)
 
 

@@ -1,5 +1,6 @@
 """Stars are written only where no rating exists, and no existing file is changed."""
 
+import resource
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -39,6 +40,17 @@ def test_a_sidecar_has_the_whole_name_of_its_photo(photo):
 def test_the_rating_is_that_of_xmp(photo, stars):
     assert write_rating(photo, stars) is None
     assert read_stars(sidecar_of(photo)) == str(stars)
+
+
+def test_a_full_disk_leaves_no_part_of_a_sidecar(photo):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_rating(photo, 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not sidecar_of(photo).exists()
 
 
 def test_the_photo_stays_as_it_is(photo):

@@ -65,12 +65,14 @@ def find_files(
     """
     passed = PassedOver() if passed_over is None else passed_over
     for source in sources:
+        if not source:  # as of a shell's variable that is not set; Path("") is the current folder
+            raise SaliencyError("A source should be a photo, a folder or a glob. Found no text.")
         something = False
         for found in _expand(source, passed):
             something = True
             yield found
         if required and not something:
-            raise SaliencyError(_nothing(source))
+            raise SaliencyError(_nothing(source, passed))
 
 
 def check_sources(sources: Sequence[str]) -> None:
@@ -106,12 +108,14 @@ def _may_exist(path: Path) -> bool:
         return not _is_pattern(str(path))
 
 
-def _nothing(source: str) -> str:
+def _nothing(source: str, passed: PassedOver) -> str:
     if source == STDIN:
         return "The list on standard input should name images. Found nothing."
     if Path(source).is_dir():
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        return f"{source} should hold images ({suffixes}). Found none."
+        ignored = passed.describe()
+        found = f"none, but what is ignored: {ignored}" if ignored else "none"
+        return f"{source} should hold images ({suffixes}). Found {found}."
     return f"{source} should be an image, a folder or a glob. Found no such file."
 
 
@@ -132,7 +136,13 @@ def _list_folder(folder: str, passed: PassedOver) -> Iterator[Found]:
             else:
                 waiting += sorted(inside, reverse=True)
         if not is_folder:
-            yield Found(path, os.path.relpath(path, folder))
+            yield Found(path, _place_in(folder, path))
+
+
+def _place_in(folder: str | Path, path: str | Path) -> str:
+    """Return the place of `path` below `folder`; its own name if it is the folder itself."""
+    place = os.path.relpath(path, folder)
+    return Path(path).resolve().name if place == os.curdir else place
 
 
 def _is_wanted(entry: os.DirEntry[str], passed: PassedOver) -> bool:
@@ -205,7 +215,7 @@ def _list_glob(pattern: Path, passed: PassedOver) -> Iterator[Found]:
         unreadable = set(_list_unreadable(fixed, wanted))
         matches = sorted({*fixed.glob(str(wanted)), *unreadable})
     except PermissionError:  # the folder that the glob begins in
-        yield Found(str(fixed), fixed.name)
+        yield Found(str(fixed), _place_in(fixed, fixed))
         return
     except ValueError as error:
         raise SaliencyError(
@@ -217,7 +227,7 @@ def _list_glob(pattern: Path, passed: PassedOver) -> Iterator[Found]:
         if others:
             passed.folders[others[0]] += 1
         elif match in unreadable:
-            yield Found(str(match), str(place))
+            yield Found(str(match), _place_in(fixed, match))
         elif os.path.isdir(match):  # noqa: PTH112 (see above)
             if "**" not in wanted.parts:
                 passed.folders[match.name] += 1

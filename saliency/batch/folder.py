@@ -22,7 +22,7 @@ from saliency.batch.events import (
     ReportProgress,
     Started,
 )
-from saliency.batch.find import STDIN, find_files
+from saliency.batch.find import RESULT_NAME, STDIN, Found, find_files
 from saliency.batch.journal import Journal, to_fingerprint
 from saliency.batch.naming import Photo, name_photos
 from saliency.batch.passed_over import PassedOver
@@ -137,7 +137,18 @@ def predict_folder(
             if watcher is not None:
                 yield from run.watch(watcher)
             else:
-                yield from run.predict(name_photos(found, journal.owners()), passed_over)
+                yield from run.predict(run.name(found), passed_over)
+
+
+def _names_of_photos(found: Sequence[Found], out_dir: Path) -> dict[str, str]:
+    """Return the names whose results would replace photos, and these photos' real paths."""
+    root = os.path.realpath(out_dir)
+    names = {}
+    for path in (one.path for one in found if RESULT_NAME.search(one.path)):
+        real_path = os.path.realpath(path)
+        if Path(real_path).is_relative_to(root):
+            names[os.path.relpath(RESULT_NAME.sub("", real_path), root)] = real_path
+    return names
 
 
 @contextmanager
@@ -176,6 +187,11 @@ class _Run:
     failed: set[str] = field(default_factory=set)
     skipped: int = 0
 
+    def name(self, found: Sequence[Found]) -> list[Photo]:
+        """Name the results of photos; photos in the output folder keep what they are named."""
+        owners = self.journal.owners() | _names_of_photos(found, self.journal.out_dir)
+        return name_photos(found, owners)
+
     def predict(self, photos: Sequence[Photo], passed_over: PassedOver) -> Iterator[Event]:
         """Predict the photos that were found."""
         rows = [photo.name for photo in photos]
@@ -188,7 +204,7 @@ class _Run:
         while not self.is_stopping():
             began = time.monotonic()
             if arrived := watcher.poll():
-                yield from self._predict(name_photos(arrived, self.journal.owners()), None)
+                yield from self._predict(self.name(arrived), None)
             took = time.monotonic() - began
             self._pause(max(POLL_S, 4 * took))  # a large folder is searched a fifth of the time
         yield from self._write_report(None)
@@ -205,6 +221,7 @@ class _Run:
                 name, entry = outcome.photo.name, outcome.entry
                 if entry.record is None:
                     self.failed.add(name)
+                    self.done.discard(name)  # while watching: it may have been another before
                     yield PhotoFailed(entry.image, entry.error or "")
                     continue
                 self.done.add(name)

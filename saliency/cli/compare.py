@@ -75,6 +75,8 @@ def compare_versions(
     **Example:** `saliency compare old.png new.png --box cta=40,300,200,60
     --fail-if 'regions.cta.share < 0.1' -o moved.png`
     """
+    if picture is not None and picture.resolve() in (before_path.resolve(), after_path.resolve()):
+        raise typer.BadParameter("--output should name another file than A and B")
     conditions = [Condition.parse(text) for text in fail_if or ()]
     regions = [read_regions(boxes, boxes_file, path) for path in (before_path, after_path)]
     regions[1] = move_regions(regions[1], boxes_after)

@@ -53,9 +53,12 @@ def pack(
     here. Fixations stay points, votes stay counts. The default size is enough for training at
     288x384 with its random crops.
 
+    Photos without labels (`data.photos`) are not packed; training from the packed sets needs their
+    folders beside them.
+
     After an interruption run the same command again; it continues where it stopped, and it writes
-    deleted shards again. An image that cannot be read is named and left out; the exit code is
-    then 1.
+    deleted shards again, and those that lack an image which can be read by now. An image that
+    cannot be read is named and left out; the exit code is then 1.
 
     **Example:** `saliency data pack data/recipes/ava_salicon.toml --data DATA -o PACKED`
     """
@@ -72,12 +75,19 @@ def pack(
         if name not in names:
             raise ConfigError(f"`--only` should be one of {', '.join(names)}. Found {name!r}.")
     sources = [open_source(s, root) for s in config.sets if not only or s.name in only]
+    places = [source.config.path or source.config.name for source in sources]
+    for place in places:
+        if root is not None and (output / place).resolve() == (root / place).resolve():
+            raise ConfigError(
+                "A set should be packed into another folder than its own: `--output` should differ "
+                f"from `--data`, and `path` be relative. Found {root / place}."
+            )
 
-    def pack_one(source: Source) -> Packed:
+    def pack_one(source: Source, place: str) -> Packed:
         with progress(source.config.name, len(source)) as shown:
             return pack_source(
                 source,
-                output / (source.config.path or source.config.name),
+                output / place,
                 size=height_width,
                 quality=quality,
                 workers=workers or count_cores(),
@@ -86,13 +96,18 @@ def pack(
 
     failed = 0
     try:
-        for source in sources:
-            packed = pack_one(source)
+        for source, place in zip(sources, places, strict=True):
+            packed = pack_one(source, place)
             print_packed(packed)
             failed += len(packed.skipped)
     except KeyboardInterrupt:
         say("stopped; run the same command again to continue")
         raise typer.Exit(INTERRUPTED) from None
+    for photos in config.photos:
+        place = photos.path or photos.name
+        if root is not None and not (output / place).is_dir():
+            here = root / place
+            say(f"not packed: {here}, photos without labels; copy them to {output / place}")
     if failed:
         say(f"{failed} images could not be read")
         raise typer.Exit(1)

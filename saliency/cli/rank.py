@@ -129,14 +129,18 @@ def load_reference(weights: Path, sha256: str, *, needed: bool) -> ScoreReferenc
 
 def write_sidecars(ranked: list[RankedPhoto]) -> int:
     """Write the stars of each photo, name the photos that were refused, and return their number."""
-    refused = 0
+    written = refused = 0
     folders = SidecarFolders()
     for photo in ranked:
-        reason = None if photo.stars is None else write_rating(photo.path, photo.stars, folders)
-        if reason is not None:
+        if photo.stars is None:
+            continue
+        reason = write_rating(photo.path, photo.stars, folders)
+        if reason is None:
+            written += 1
+        else:
             refused += 1
             say(f"no stars written: {reason}", style="yellow")
-    say(f"stars of {len(ranked) - refused} of {len(ranked)} photos are in their sidecars")
+    say(f"stars of {written} of {len(ranked)} photos are in their sidecars")
     return refused
 
 

@@ -33,6 +33,8 @@ def refit(
 
     **Example:** `saliency refit release.toml --data DATA -w a/last.safetensors -o a.safetensors`
     """
+    if output.resolve() == weights.resolve():
+        raise typer.BadParameter("--output should name another file than --weights")
     with training_extra("refit"):
         from saliency.checkpoint import load_checkpoint, save_checkpoint
         from saliency.datasets.config import find_data_root

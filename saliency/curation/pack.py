@@ -130,7 +130,8 @@ def pack(
     complete, is written last. Complete shards are kept, so a run that was stopped continues, and
     a shard that was deleted is written again, with the same bytes.
 
-    Images that cannot be read, or whose labels cannot, are left out and listed.
+    Images that cannot be read, or whose labels cannot, are left out and listed; once they can, the
+    next run writes their shard again.
 
     Args:
         source: The set.
@@ -159,7 +160,7 @@ def pack(
         for number, start in enumerate(range(0, len(source), shard_images)):
             indices = range(start, min(start + shard_images, len(source)))
             path = folder / f"{source.config.name}-{number:05}.tar"
-            shard = _find_complete(path, len(indices))
+            shard = _find_complete(path, source, indices)
             if shard is None:
                 pack_one = partial(_pack_image, source, size, quality)
                 records = map_ahead(pack_one, indices, workers)
@@ -219,13 +220,27 @@ def _begin(folder: Path, manifest: Manifest) -> None:
     _write_json(folder / MANIFEST, asdict(manifest))
 
 
-def _find_complete(path: Path, images: int) -> Shard | None:
-    """Return a shard that an earlier run completed; None if it is missing or truncated."""
+def _find_complete(path: Path, source: Source, indices: Sequence[int]) -> Shard | None:
+    """Return a shard that an earlier run completed.
+
+    None if it is missing or truncated, or if an image that it lacks can be read by now.
+    """
     try:
         shard = read_shard(path)
     except DatasetError:
         return None
-    return shard if len(shard.images) + len(shard.skipped) == images else None
+    lacking = [index for index in indices if source.dataset.ids[index] in shard.skipped]
+    if len(shard.images) + len(lacking) != len(indices):
+        return None
+    return None if any(_is_readable(source, index) for index in lacking) else shard
+
+
+def _is_readable(source: Source, index: int) -> bool:
+    try:
+        source.dataset[index]
+    except (DatasetError, ImageError):
+        return False
+    return True
 
 
 def _pack_image(

@@ -82,7 +82,7 @@ def parse_region_file(text: str, photo: PurePath | str) -> RegionFile:
     Source: https://cocodataset.org/#format-data, "Object Detection".
     """
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_refuse_repeats)
         if isinstance(content, dict) and "annotations" in content:
             return _from_coco(content, PurePath(photo))
         pairs = content.items() if isinstance(content, dict) else enumerate(content, start=1)
@@ -106,6 +106,15 @@ def check_names(regions: Iterable[Region]) -> None:
     twice = [name for name, count in Counter(r.name for r in regions).items() if count > 1]
     if twice:
         raise InsightError(f"Regions should have different names. Found twice: {twice[0]!r}.")
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object's pairs as a dict, which would keep only the last of equal names."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        [(name, _), *_] = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{name!r} twice")
+    return content
 
 
 def _from_coco(content: dict[str, Any], photo: PurePath) -> RegionFile:

@@ -146,6 +146,8 @@ def fit_read_outs(
             continue
         labels = torch.stack(attributes)[:, number].to(device)
         known = ~labels.isnan()
+        if not known.any():
+            continue  # only photos between those that were read have the label
         head.fit(torch.cat(pooled[head.attribute.name])[known], labels[known], ridge)
 
 

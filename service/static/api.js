@@ -37,6 +37,8 @@
  * @property {number} rank
  */
 
+import { recall, remember } from './remembering.js';
+
 const KEY_NAME = 'saliency-api-key';
 
 /** A refusal, in the words of the service, or of the network where none came. */
@@ -65,7 +67,7 @@ export function hasScore({ score, quality }) {
 
 /** Keep the key until the tab closes; the browser forgets it then. @param {string} key */
 export function rememberKey(key) {
-  sessionStorage.setItem(KEY_NAME, key);
+  remember(KEY_NAME, key);
 }
 
 /**
@@ -127,7 +129,7 @@ function post(path, fields, signal, accept = 'application/json') {
 }
 
 async function request(path, options) {
-  const key = sessionStorage.getItem(KEY_NAME);
+  const key = recall(KEY_NAME);
   const headers = { ...options.headers, ...(key && { Authorization: `Bearer ${key}` }) };
   let response;
   try {

@@ -37,6 +37,7 @@ const queue = new Queue(photos, analyse);
 let chosen = null; // the item on the stage, or on its way there
 let panel = 'result';
 let maxBytes = Infinity;
+let weights = null; // SHA-256 of the service's, once it has told
 let quantiles = null; // scores of everyday photos, where the service knows them
 
 // Photos come in
@@ -45,7 +46,7 @@ async function analyse(file, signal) {
   checkSize(file);
   // The request goes out first, so that it travels while the photo is decoded.
   const [found, thumbnail] = await Promise.all([predict(file, signal), makeThumbnail(file)]);
-  return { ...found, thumbnail };
+  return { ...found, thumbnail, weights };
 }
 
 /** A file over the limit is better refused here: a server that stops reading looks broken. */
@@ -111,6 +112,7 @@ function bringIn(files, show, onShown = () => {}) {
 /** Show the first of `items` that can be. */
 async function showFirst(items, show, onShown) {
   for (const item of items) {
+    if (!photos.items.includes(item)) continue; // it was removed meanwhile, and never gets ready
     try {
       if (await show(item)) onShown();
       return;
@@ -166,8 +168,9 @@ async function choose(item) {
   }
   openWorkspace(true);
   wait(false);
-  if (second.photo?.item === item && photos.items.includes(before)) {
-    chooseSecond(before).catch(() => {}); // they change places
+  if (second.photo?.item === item) {
+    if (photos.items.includes(before)) chooseSecond(before).catch(() => {}); // they change places
+    else dropSecond();
   }
   cropping.forget();
   loadBoxes(versions.first);
@@ -499,7 +502,8 @@ document.addEventListener('keydown', (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   // Where nothing has the focus, nothing else wants the arrow keys.
   if (!step || event.target !== document.body || !chosen) return;
-  const next = photos.beside(chosen, step);
+  let next = photos.beside(chosen, step);
+  while (next?.state === 'failed') next = photos.beside(next, step);
   if (next) strip.onChoose(next);
 });
 find('#second-choice').addEventListener('change', (event) => {
@@ -528,7 +532,9 @@ acceptPhotos({
 });
 
 attempt('Asking the server…', async () => {
-  const { name, version, license, device, limits, metrics, score_quantiles } = await readModel();
+  const model = await readModel();
+  const { name, version, license, device, limits, metrics, score_quantiles } = model;
+  weights = model.sha256;
   maxBytes = limits.max_bytes;
   quantiles = score_quantiles;
   find('#model').textContent = `${name} ${version}, ${license}, on ${device}`;
@@ -538,7 +544,9 @@ attempt('Asking the server…', async () => {
       `On unseen photos its ranking agrees with theirs by ${agreement.toFixed(2)} of 1.`;
   } // or else: other weights, measured on something else
   if (first.photo) showResult(first.photo, quantiles);
-  const outdated = photos.that('done').filter((item) => item.prediction.model.version !== version);
+  const outdated = photos.that('done').filter(
+    (item) => item.prediction.model.version !== version || (item.weights ?? weights) !== weights,
+  );
   outdated.forEach((item) => photos.renew(item));
   if (outdated.includes(chosen)) choose(chosen).catch(() => {});
   const waiting = photos.that('waiting');

@@ -1,6 +1,7 @@
 /** Keeps what the page has in this browser, and says so where the browser refuses. */
 import { find } from './dom.js';
 import { showError } from './notices.js';
+import { recall, remember } from './remembering.js';
 import { openStorage } from './storage.js';
 
 const SHOWN_KEY = 'saliency-shown'; // which photo was on the stage before a reload
@@ -39,7 +40,7 @@ export class Keeping {
   }
 
   clear() {
-    sessionStorage.removeItem(SHOWN_KEY);
+    remember(SHOWN_KEY, null);
     return this.#try(async () => {
       await this.storage?.clear();
       if (this.storage) find('#kept').textContent = this.promise; // there is room again
@@ -48,11 +49,11 @@ export class Keeping {
 
   /** The id of the photo that was on the stage last. */
   get shown() {
-    return sessionStorage.getItem(SHOWN_KEY);
+    return recall(SHOWN_KEY);
   }
 
   set shown(id) {
-    sessionStorage.setItem(SHOWN_KEY, id);
+    remember(SHOWN_KEY, id);
   }
 
   /** A browser without room must not stop the work; what it has can still be cleared. */

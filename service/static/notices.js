@@ -10,6 +10,9 @@ const tasks = new Set();
 /** @type {string[]} how the tasks of late ended: what ends beside others is not lost */
 let endings = [];
 
+/** @type {Map<string, () => Promise<string | void>>} what goes on once there is a key, by its text */
+const refused = new Map();
+
 /**
  * Do `work`; say what is going on, how it ended or why it failed. Where a key is wanted, ask for it
  * and do the work again.
@@ -20,7 +23,7 @@ let endings = [];
 export async function attempt(text, work) {
   const task = { text, started: Date.now() };
   find('#error').hidden = true;
-  find('#key-form').hidden = true;
+  find('#key-form').hidden = refused.size === 0;
   if (tasks.size === 0) endings = [];
   tasks.add(task);
   say();
@@ -61,11 +64,14 @@ function showClock() {
 function askForKey(reason, text, work) {
   const form = find('#key-form');
   if (find('#key').value) showError(reason); // of the key that was just given
+  refused.set(text, work);
   form.hidden = false;
   form.onsubmit = (event) => {
     event.preventDefault();
     rememberKey(find('#key').value);
-    attempt(text, work);
+    const waiting = [...refused];
+    refused.clear();
+    for (const [text, work] of waiting) attempt(text, work);
   };
   find('#key').focus();
 }

@@ -11,6 +11,7 @@
  * @property {import('./api.js').Prediction | null} prediction without its map
  * @property {Blob | null} map grey PNG, proportional to the density
  * @property {Blob | null} thumbnail null where the browser does not know the format
+ * @property {string | null} weights SHA-256 of those that predicted it, where it was known then
  * @property {number} stars 1..5 given by hand; 0: none
  * @property {import('./api.js').Box[]} boxes
  * @property {Promise<void>} settled when it is done or has failed
@@ -18,7 +19,8 @@
 import { hasScore } from './api.js';
 
 const NEW = {
-  state: 'waiting', reason: '', prediction: null, map: null, thumbnail: null, stars: 0, boxes: [],
+  state: 'waiting', reason: '', prediction: null, map: null, thumbnail: null, weights: null,
+  stars: 0, boxes: [],
 };
 
 /** What comes first in each order; photos that are equal stand as they came. */

@@ -44,8 +44,8 @@ class Storage {
   }
 
   /** @param {Item} item all of it but the file */
-  keep({ id, order, state, reason, prediction, map, thumbnail, stars, boxes }) {
-    const photo = { id, order, state, reason, prediction, map, thumbnail, stars, boxes };
+  keep({ id, order, state, reason, prediction, map, thumbnail, weights, stars, boxes }) {
+    const photo = { id, order, state, reason, prediction, map, thumbnail, weights, stars, boxes };
     return this.#write('photos', (store) => store.put(photo));
   }
 

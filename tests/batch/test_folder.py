@@ -6,6 +6,8 @@ from PIL import Image
 from saliency import SaliencyError
 from saliency.batch import (
     Finished,
+    Found,
+    PassedOver,
     PhotoDone,
     PhotoFailed,
     PhotosFound,
@@ -86,6 +88,26 @@ def test_a_stop_leaves_the_rest(run, photos):
     assert finished.done + finished.left == finished.total == 23
 
 
+def test_a_watched_photo_that_is_damaged_later_counts_once(run, photos, monkeypatch):
+    class Writer:
+        passed_over = PassedOver()
+        polls = 0
+
+        def __init__(self, sources):
+            pass
+
+        def poll(self):
+            Writer.polls += 1
+            if Writer.polls == 2:
+                (photos / "b.png").write_bytes(b"")
+            return [Found(str(photos / "b.png"), "b.png")] if Writer.polls < 3 else []
+
+    monkeypatch.setattr("saliency.batch.folder.Watcher", Writer)
+    monkeypatch.setattr("saliency.batch.folder.POLL_S", 0)
+    *_, finished = run(watch=True, is_stopping=lambda: Writer.polls == 3)
+    assert (finished.total, finished.done, finished.failed) == (1, 0, 1)
+
+
 def test_whoever_stops_asking_keeps_what_was_done(photos, tmp_path, tiny_weights):
     events = predict_folder([str(photos)], tmp_path / "out", weights=tiny_weights, workers=1)
     next(event for event in events if isinstance(event, PhotoDone))
@@ -97,6 +119,17 @@ def test_whoever_stops_asking_keeps_what_was_done(photos, tmp_path, tiny_weights
 def test_nothing_is_done_before_the_first_event_is_asked_for(photos, tmp_path, tiny_weights):
     predict_folder(photos, tmp_path / "out", weights=tiny_weights)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("result", ["b.map.png", "b.overlay.png", "trip/c.map.png"])
+def test_a_photo_that_is_named_like_a_result_is_not_replaced(photos, tiny_weights, result):
+    Image.new("RGB", (40, 30), "teal").save(photos / result)
+    before = (photos / result).read_bytes()
+    options = {"weights": tiny_weights, "device": "cpu"}
+    for _ in range(2):
+        *_, finished = predict_folder(photos, photos, **options)
+        assert (photos / result).read_bytes() == before
+        assert finished.done == 4
 
 
 def test_a_source_that_names_nothing_is_an_error(tmp_path, tiny_weights):

@@ -47,6 +47,14 @@ def test_a_version_does_not_differ_from_itself(run):
     assert (told["score_difference"], told["cc"], told["moved"]) == pytest.approx((0, 1, 0))
 
 
+def test_the_picture_does_not_replace_a_version(run, designs):
+    before = (designs / "new.png").read_bytes()
+    ended = run("-o", designs / "new.png")
+    assert ended.code == 2
+    assert "should name another file than A and B" in " ".join(ended.err.replace("│", " ").split())
+    assert (designs / "new.png").read_bytes() == before
+
+
 def test_a_region_that_is_everything_has_all_attention_in_both(run):
     told = json.loads(run("--box", "all=0,0,600,512", "--json").out)
     assert told["regions"]["all"]["share"] == pytest.approx(1)

@@ -101,6 +101,28 @@ def split_of(folder):
     return path
 
 
+def test_photos_without_labels_that_are_not_packed_are_named(saliency, data, recipe, tmp_path):
+    (data / "unlabelled/images").mkdir(parents=True)
+    recipe.write_text(recipe.read_text() + 'photos = [{ name = "unlabelled" }]\n')
+    packed = tmp_path / "packed"
+    ended = saliency("data", "pack", recipe, "--data", data, "-o", packed)
+    assert ended.code == 0
+    named = f"not packed: {data / 'unlabelled'}, photos without labels; copy them to {packed}"
+    assert named in ended.err
+
+
+@pytest.mark.parametrize("absolute", [False, True], ids=["-o is --data", "path is absolute"])
+def test_a_set_is_not_packed_into_its_own_folder(saliency, data, recipe, tmp_path, absolute):
+    if absolute:
+        recipe.write_text(recipe.read_text().replace("name =", f'path = "{data / "own"}", name ='))
+    before = sorted((data / "own").iterdir())
+    output = tmp_path / "packed" if absolute else data
+    ended = saliency("data", "pack", recipe, "--data", data, "-o", output)
+    assert ended.code == 1
+    assert f"Found {data / 'own'}" in ended.err
+    assert sorted((data / "own").iterdir()) == before
+
+
 def test_an_image_that_cannot_be_packed_is_named_with_exit_code_1(saliency, data, recipe, tmp_path):
     (data / "own/images/3.jpg").write_bytes(b"\xff\xd8\xff\xe0 no photo")
     ended = saliency("data", "pack", recipe, "--data", data, "-o", tmp_path / "packed")

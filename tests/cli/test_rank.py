@@ -151,6 +151,13 @@ def test_a_sidecar_that_exists_is_kept_named_and_makes_the_exit_code_1(saliency,
     assert sidecar.read_text() == "edits of an evening"
 
 
+def test_a_file_without_stars_does_not_count_as_written(saliency, readable, weights):
+    Image.new("RGB", (90, 60), "grey").save(readable / "grey.png")
+    ended = saliency("rank", readable, "-w", weights, "--xmp")
+    assert not (readable / "grey.png.xmp").exists()
+    assert "stars of 4 of 5 photos" in ended.err
+
+
 def test_the_same_command_twice_is_no_failure(saliency, readable, weights):
     for _ in range(2):
         assert saliency("rank", readable, "-w", weights, "--xmp").code == 0

@@ -19,3 +19,10 @@ def test_an_absent_checkpoint_is_named(saliency, tiny_toml, tmp_path):
     assert ended.code == 1
     assert "absent" in ended.err
     assert not (tmp_path / "new").exists()
+
+
+def test_the_given_checkpoint_is_not_replaced(saliency, tiny_toml, tiny_weights):
+    before = to_sha256(tiny_weights)
+    ended = saliency("refit", tiny_toml, "-w", tiny_weights, "-o", tiny_weights, "-d", "cpu")
+    assert ended.code == 2
+    assert to_sha256(tiny_weights) == before

@@ -420,3 +420,25 @@ def test_real_sets_pack_to_samples_like_their_own(data_root, tmp_path, name, lay
             assert len(its.fixations.xs) == len(own.fixations.xs)
         else:
             assert np.array_equal(own.score_distribution, its.score_distribution)
+
+
+def test_an_image_that_was_repaired_is_packed_by_the_next_run(salicon_copy):
+    root = salicon_copy()
+    image = root / "images/train/COCO_train2014_000000000001.jpg"
+    whole = image.read_bytes()
+    image.write_bytes(whole[:2000])
+    source = open_source(SALICON, root.parent)
+    assert len(pack(source, root / "packed").skipped) == 1
+    image.write_bytes(whole)
+    packed = pack(source, root / "packed")
+    assert (packed.images, packed.skipped) == (len(source), {})
+
+
+def test_an_image_that_is_still_damaged_packs_nothing_anew(salicon_copy):
+    root = salicon_copy()
+    image = root / "images/train/COCO_train2014_000000000001.jpg"
+    image.write_bytes(image.read_bytes()[:2000])
+    source, seen = open_source(SALICON, root.parent), []
+    pack(source, root / "packed")
+    pack(source, root / "packed", on_image=seen.append)
+    assert seen == [True] * len(source)

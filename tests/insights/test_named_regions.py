@@ -119,6 +119,12 @@ def test_what_is_no_file_of_boxes_is_said(text):
         parse_region_file(text, "photo.jpg")
 
 
+def test_a_name_given_twice_in_a_file_is_said():
+    text = '{"cta": [0, 0, 9, 9], "title": [0, 0, 5, 5], "cta": [1, 1, 9, 9]}'
+    with pytest.raises(InsightError, match="'cta' twice"):
+        parse_region_file(text, "cat.jpg")
+
+
 @pytest.mark.parametrize("text", ["{}", "[]"])
 def test_a_file_without_boxes_is_said(text):
     with pytest.raises(InsightError, match=r"at least one\. Found none"):

@@ -364,6 +364,19 @@ def test_arrow_keys_choose_which_photo_is_shown(three: "Page") -> None:
     expect(cards(three).nth(1)).to_be_focused()
 
 
+def test_arrow_keys_pass_over_a_photo_that_failed(
+    page: "Page", files: Path, faults: Faults
+) -> None:
+    names = ("astronaut.png", "broken.jpg", "coffee.png")
+    page.set_input_files("#file-a", [files / name for name in names])
+    expect(page.locator("#status .text")).to_have_text("2 of 3 photos are ready.")
+    faults.expect("422")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowRight")
+
+    expect(page.locator("#photo-name")).to_have_text("coffee.png")
+
+
 def test_a_photo_that_is_removed_leaves_the_focus_nearby(three: "Page") -> None:
     cards(three).nth(1).click()
     expect(three.locator("#photo-name")).to_have_text("chelsea.png")
@@ -394,11 +407,55 @@ def test_a_removed_photo_stays_away_when_the_next_one_fails(
     faults.expect("422")
 
 
+def test_a_photo_that_was_removed_is_not_shown_in_place_of_one_that_fails(
+    page: "Page", files: Path, faults: Faults
+) -> None:
+    held: list[Any] = []
+    page.route(
+        "**/v1/predict*",
+        lambda route: held.append(route) if len(held) < 2 else route.continue_(),
+    )
+    names = ("broken.jpg", "coffee.png", "chelsea.png")
+    page.set_input_files("#file-a", [files / name for name in names])
+    expect(cards(page).nth(1)).to_contain_text("being analysed")
+    cards(page).nth(1).focus()
+    page.keyboard.press("Delete")
+    held[0].continue_()
+
+    expect_ready(page, "chelsea.png")
+    faults.expect("422")
+
+
 def test_the_strip_is_sorted_by_score(three: "Page") -> None:
     three.select_option("#sort", "score")
 
     scores = [float(text) for text in cards(three).locator(".verdict").all_inner_texts()]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_results_of_other_weights_of_the_same_version_are_computed_anew(
+    page: "Page", files: Path
+) -> None:
+    def answer_with_other_weights(route: "Route") -> None:
+        route.fulfill(json=route.fetch().json() | {"sha256": "0" * 64})
+
+    load(page, files / "coffee.png")
+    page.route("**/v1/model", answer_with_other_weights)
+    with page.expect_request("**/v1/predict*"):
+        page.reload()
+    expect_ready(page, "coffee.png")
+
+
+def test_a_browser_that_keeps_nothing_still_shows_a_photo(page: "Page", files: Path) -> None:
+    page.add_init_script(
+        """for (const name of ['sessionStorage', 'indexedDB']) {
+          const refuse = () => { throw new DOMException('no site data', 'SecurityError'); };
+          Object.defineProperty(window, name, { get: refuse });
+        }"""
+    )
+    page.reload()
+    load(page, files / "coffee.png")
+    expect(page.locator("#score")).not_to_be_empty()
 
 
 def test_work_survives_a_reload_until_it_is_cleared(three: "Page") -> None:
@@ -919,6 +976,24 @@ def test_api_key_is_asked_for_and_kept_for_the_tab(
         expect(page.get_by_label("API key")).to_be_hidden()
 
 
+def test_all_that_waits_for_the_key_goes_on_with_it(
+    browser: "Browser", serve: Any, tiny_weights: Path, files: Path
+) -> None:
+    from service.security import new_key
+
+    key, hashed = new_key()
+    with serve(weights=tiny_weights, api_keys=hashed) as server, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(server.url)
+        expect(page.get_by_label("API key")).to_be_visible()
+        with page.expect_response("**/v1/predict*"):
+            page.set_input_files("#file-a", files / "coffee.png")
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Use key").click()
+        expect_ready(page, "coffee.png")
+        expect(page.locator("#model")).to_contain_text("aesthetic-saliency")
+
+
 def test_heads_that_the_weights_lack_are_left_out(
     page: "Page", files: Path, server_url: str
 ) -> None:
@@ -950,6 +1025,14 @@ def test_all_boxes_go_with_their_partners(shown: "Page", files: Path) -> None:
     shown.click("#tab-boxes")
     shown.click("#clear-boxes")
     expect(shown.locator("#box-layer-b .box")).to_have_count(0)
+
+
+def test_the_second_version_that_becomes_the_first_leaves_room(three: "Page") -> None:
+    three.click("#tab-compare")
+    expect_ready(three, "chelsea.png", "b")
+    three.click("#remove")  # what stood beside it is shown
+    expect_ready(three, "chelsea.png")
+    expect(three.locator("#second-zone")).to_be_visible()
 
 
 def test_a_photo_removed_on_its_way_to_the_comparison_leaves_room(

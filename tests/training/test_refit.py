@@ -1,9 +1,11 @@
 """The score read-out is partly solved again; the rest of the network does not change."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from saliency.checkpoint import Checkpoint, load_checkpoint, read_header
+from saliency.checkpoint import Card, Checkpoint, load_checkpoint, read_header
 from saliency.errors import ConfigError
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.training.refit import refit_scores
@@ -42,6 +44,12 @@ def test_nothing_but_the_read_out_is_another(trained, tiny_config):
     assert changed == {"aesthetics.logits.weight", "aesthetics.logits.bias"}
     kept = trained.network.state_dict()
     assert all(torch.equal(before[name], kept[name]) for name in before)
+
+
+def test_version_and_measurements_of_the_network_before_are_not_taken_over(trained, tiny_config):
+    card = Card(version="1.0", data=("drawn",), metrics={"drawn": {"SRCC": 0.9}})
+    refitted = refit_scores(replace(trained, card=card), tiny_config(), None, CPU)
+    assert refitted.card == Card(data=("drawn",))
 
 
 def test_a_network_without_scores_is_refused(tiny_weights, tiny_config):

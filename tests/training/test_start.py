@@ -110,3 +110,9 @@ def test_read_outs_that_are_kept_are_not_fitted(network):
         network, PREPROCESSING, (DrawnDataset(4, 0, rated=True),), 1.0, CPU, kept=["aesthetics"]
     )
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_a_head_without_labels_among_the_photos_read_stays_finite():
+    network = build(attributes=(VALENCE,))
+    fit_read_outs(network, PREPROCESSING, (DrawnDataset(8, 0, rated=True),), 1.0, CPU)
+    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
