@@ -3,7 +3,7 @@
 A and B are checkpoints of one architecture. Prints what networks on the line from A to B reach on
 validation images, each with the weights (1 - SHARE) A + SHARE B: whether two solutions lie in one
 valley, or what a network keeps of its start when it is averaged with it. `--save` writes such a
-network instead, with the card of B.
+network instead, with the data and the config of B's card.
 
 Source:
     Goodfellow et al., "Qualitatively characterizing neural network optimization problems" (2015);
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saliency.checkpoint import Checkpoint, find_weights, load_checkpoint, save_checkpoint
+from saliency.checkpoint import Card, Checkpoint, find_weights, load_checkpoint, save_checkpoint
 from saliency.datasets.config import load_data_config
 from saliency.datasets.sets import LabelledSets, build_sets
 from saliency.evaluation import measure_map, predict_set
@@ -28,8 +28,9 @@ METRICS = ("CC", "NSS", "KLDiv", "SIM")
 
 
 def average(a: Checkpoint, b: Checkpoint, share: float) -> Checkpoint:
-    """Return the network (1 - share) a + share b, with the card of `b`."""
-    mixed = dataclasses.replace(b, network=type(b.network)(b.network.architecture))
+    """Return the network (1 - share) a + share b, with what the card of `b` says of its data."""
+    card = dataclasses.replace(b.card, version=Card.version, metrics={})
+    mixed = Checkpoint(type(b.network)(b.network.architecture), b.preprocessing, card)
     first, second = a.network.state_dict(), b.network.state_dict()
     mixed.network.load_state_dict(
         {

@@ -7,11 +7,12 @@ their contrast back; FACTOR is chosen on validation images.
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from saliency.checkpoint import load_checkpoint, save_checkpoint
+from saliency.checkpoint import Card, load_checkpoint, save_checkpoint
 
 
 def main() -> None:
@@ -31,7 +32,9 @@ def main() -> None:
         priors.log_temperature += math.log(options.factor)
         priors.center_bias *= options.factor
         priors.center_bias_offsets *= options.factor
-    save_checkpoint(options.out, checkpoint)
+    # Version and measurements are those of the maps before.
+    card = replace(checkpoint.card, version=Card.version, metrics={})
+    save_checkpoint(options.out, replace(checkpoint, card=card))
 
 
 if __name__ == "__main__":

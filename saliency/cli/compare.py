@@ -98,7 +98,9 @@ def compare_versions(
     results = {
         "before": first.to_json(),
         "after": second.to_json(),
-        "score_difference": comparison.score_difference,
+        "score_difference": (
+            comparison.score_difference if first.has_content and second.has_content else None
+        ),
         "cc": comparison.cc,
         "sim": comparison.sim,
         "moved": comparison.moved,
@@ -176,5 +178,5 @@ def print_tables(before: Record, after: Record, comparison: Comparison) -> None:
 
 
 def to_cells(before: float, after: float, style: str) -> tuple[str, str, str]:
-    """Return two numbers and their difference, with its sign, as text."""
-    return f"{before:{style}}", f"{after:{style}}", f"{after - before:+{style}}"
+    """Return two numbers and their difference as text; a difference that rounds to 0 is +0."""
+    return f"{before:{style}}", f"{after:{style}}", f"{after - before:+z{style}}"

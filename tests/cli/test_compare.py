@@ -137,6 +137,15 @@ def test_conditions_that_do_not_hold_are_exit_code_0(run):
     assert run("--fail-if", "moved > 1", "--fail-if", "score_difference < -9.5").code == 0
 
 
+def test_a_condition_on_the_score_of_what_is_no_picture_is_exit_code_1(run, designs):
+    Image.new("RGB", (90, 60), "grey").save(designs / "grey.png")
+    ended = run("--fail-if", "score_difference < -9.5", after="grey.png")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[-1].endswith(
+        "'score_difference' should be a number here. Found none."
+    )
+
+
 def test_an_unknown_name_is_exit_code_1_and_lists_the_known(run):
     ended = run("--fail-if", "regions.cta.share < 0.1")
     assert (ended.code, ended.out) == (1, "")
