@@ -1,6 +1,7 @@
 """Weights between two checkpoints: python data/between.py DATA A B [--save SHARE OUT].
 
-A and B are checkpoints of one architecture. Prints what networks on the line from A to B reach on
+A and B are checkpoints of one architecture; the priors of single sets, which neutral predictions
+do not use, stay B's. Prints what networks on the line from A to B reach on
 validation images, each with the weights (1 - SHARE) A + SHARE B: whether two solutions lie in one
 valley, or what a network keeps of its start when it is averaged with it. `--save` writes such a
 network instead, with the data and the config of B's card.
@@ -22,6 +23,7 @@ from saliency.datasets.sets import LabelledSets, build_sets
 from saliency.evaluation import measure_map, predict_set
 from saliency.metrics import srcc
 from saliency.predictor import Predictor
+from saliency.training.start import OFFSETS
 from saliency.types import SCORES
 
 METRICS = ("CC", "NSS", "KLDiv", "SIM")
@@ -32,14 +34,12 @@ def average(a: Checkpoint, b: Checkpoint, share: float) -> Checkpoint:
     card = dataclasses.replace(b.card, version=Card.version, metrics={})
     mixed = Checkpoint(type(b.network)(b.network.architecture), b.preprocessing, card)
     first, second = a.network.state_dict(), b.network.state_dict()
-    mixed.network.load_state_dict(
-        {
-            name: (1 - share) * first[name] + share * tensor
-            if tensor.is_floating_point()
-            else tensor
-            for name, tensor in second.items()
-        }
-    )
+    tensors = second | {
+        name: (1 - share) * first[name] + share * tensor
+        for name, tensor in second.items()
+        if tensor.is_floating_point() and name not in OFFSETS
+    }
+    mixed.network.load_state_dict(tensors)
     mixed.network.eval()
     return mixed
 

@@ -2,13 +2,14 @@
 
     saliency evaluate data/recipes/release.toml --data DATA --part test \
         --weights runs/release/best.safetensors --json > test.json
-    python data/release_weights.py runs/release/best.safetensors test.json 0.3.0
+    python data/release_weights.py runs/release/best.safetensors test.json 0.3.0 [--name accurate]
 
 Writes the checkpoint into weights/ with the test metrics and the sources of its data in its card,
 its network as ONNX beside it, and its SHA-256 into weights/README.md. Then, for the default:
 python data/score_reference.py DATA
 """
 
+import argparse
 import dataclasses
 import json
 import re
@@ -57,15 +58,31 @@ def list_data(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def main() -> None:
-    source, results, version = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-    name = RELEASES[sys.argv[4] if len(sys.argv) > 4 else "default"]
+    """Write the checkpoint, its graphs and its SHA-256."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("results", type=Path, help="what `saliency evaluate --json` printed")
+    parser.add_argument("version")
+    parser.add_argument("--name", default="default", choices=tuple(RELEASES))
+    parser.add_argument(
+        "--note",
+        action="append",
+        default=[],
+        help="a line for the card on what the training config does not tell; repeatable",
+    )
+    given = parser.parse_args()
+    name = RELEASES[given.name]
     metrics = {
         result["name"]: {metric: measure["value"] for metric, measure in result["measures"].items()}
-        for result in json.loads(results.read_text())["network"]
+        for result in json.loads(given.results.read_text())["network"]
     }
-    checkpoint = load_checkpoint(source)
-    data = list_data(checkpoint.card.config)
-    card = dataclasses.replace(checkpoint.card, version=version, data=data, metrics=metrics)
+    checkpoint = load_checkpoint(given.checkpoint)
+    card = dataclasses.replace(
+        checkpoint.card,
+        version=given.version,
+        data=(*list_data(checkpoint.card.config), *given.note),
+        metrics=metrics,
+    )
     weights = Path(__file__).parents[1] / "weights"
     save_checkpoint(weights / name, dataclasses.replace(checkpoint, card=card))
     export_graphs(weights / name)

@@ -18,7 +18,7 @@ from saliency.images import ImageLimits, read_image
 from saliency.predictor import Predictor
 from saliency.types import Prediction, Uncertainty
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "BackendError",

@@ -43,8 +43,8 @@ FOCAL_POINTS = 5
 Disagreement = Literal["people agree", "people disagree", "people disagree a lot"]
 
 AGREE_BELOW, A_LOT_FROM = 2.53, 2.64
-"""Standard deviations of the score distribution, in points: the quartiles, 2.530 and 2.637, that
-the released weights 0.2.1 have on 600 photos of OSIE."""
+"""Standard deviations of the score distribution, in points: the quartiles, 2.531 and 2.640, that
+the released weights 0.3.0 have on 600 photos of OSIE."""
 
 
 def to_disagreement(score_std: float) -> Disagreement:
