@@ -6,7 +6,9 @@ saliency decoder, place by place. The arms of `studies/quality.toml` differ in t
 the map of the photo, and the same map turned by 180 degrees, which is a placebo.
 
 OUT keeps what is done, and a second call goes on with what is missing. Prints how well the map
-finds regions that are spoilt, then the arms and their differences.
+finds regions that are spoilt. For tables and a report of the finished runs:
+
+    saliency experiment ablation data/recipes/studies/quality.toml -o OUT
 """
 
 import argparse
@@ -29,7 +31,6 @@ from saliency.checkpoint import load_checkpoint
 from saliency.datasets.photos import PhotosDataset
 from saliency.datasets.sets import build_sets
 from saliency.distortions import DISTORTIONS
-from saliency.experiments.ablation.compare import by_arm, compare, summarize
 from saliency.experiments.ablation.measure import (
     PACKED,
     RESULT,
@@ -234,7 +235,7 @@ def run_missing(study: Study, data: Path, out: Path, quality: QualityMap) -> Non
 
 
 def main() -> None:
-    """Learn the map, run what is missing, print."""
+    """Learn the map, print how good it is, run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
@@ -253,13 +254,7 @@ def main() -> None:
     quality.load_state_dict(load_file(kept))
     judge_map(data, size, quality)
     run_missing(study, data, out, quality)
-    results = finished(study, out)
-    pack(results, out / PACKED)
-    arms = by_arm(study.file, results)
-    for name, runs in arms.items():
-        print(name, len(runs), *summarize(runs).items())
-    for comparison in study.file.comparisons:
-        print(compare(comparison, arms))
+    pack(finished(study, out), out / PACKED)
 
 
 if __name__ == "__main__":
