@@ -54,7 +54,7 @@ class MicroBatcher(Generic[Item, Result]):
     not full and the first item has waited less than `window_s`. While it computes, the next batch
     collects. Items whose caller has gone (a cancelled future) are dropped before they are computed.
 
-    Only items of one `kind` share a batch (portrait and landscape photos have different shapes);
+    Only items of one `kind` share a batch: photos of other proportions have another input size;
     the kind of the oldest item goes first, so that no item waits for ever.
     """
 

@@ -23,7 +23,7 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write a checkpoint's network as ONNX beside it, for landscape and for portrait photos.
+    """Write a checkpoint's network as ONNX beside it, a graph for each input size.
 
     With these files `saliency predict -w WEIGHTS` is several times faster on a CPU and does not
     need PyTorch. Other programs can use them too: their metadata describe input and outputs. The
