@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import zipfile
 from base64 import b64decode
 from collections.abc import Iterator
@@ -94,7 +95,8 @@ def load(page: "Page", path: Path, slot: str = "a") -> None:
 def expect_ready(page: "Page", name: str, slot: str = "a") -> None:
     """The photo stands there with its map. What the page says of it may have been said over."""
     expect(page.locator(f"#frame-{slot} .name")).to_have_text(name)
-    expect(page.locator(f"#frame-{slot}[aria-busy]")).to_have_count(0)
+    described = re.compile(rf"^{re.escape(name)}\b.*focal point holds")  # only with a map
+    expect(page.locator(f"#frame-{slot} canvas")).to_have_attribute("aria-label", described)
 
 
 def ask(url: str, path: str, photo: Path, **fields: Any) -> dict[str, Any]:
@@ -1005,15 +1007,16 @@ def test_heads_that_the_weights_lack_are_left_out(
     )
     answer = ask(server_url, "predict", files / "coffee.png") | lacking
     page.route("**/v1/predict*", lambda route: route.fulfill(json=answer))
-    load(page, files / "coffee.png")
+    page.set_input_files("#file-a", files / "coffee.png")
 
+    expect(page.locator("#photo-name")).to_have_text("coffee.png")
     expect(page.locator("#beauty")).to_be_hidden()
     expect(page.locator("#attention")).to_be_hidden()
     for view in VIEWS:
         choose_view(page, view)
         assert difference(resized(pixels(page), photos.coffee()), photos.coffee()) < 4
     page.click("#tab-compare")
-    load(page, files / "astronaut.png", "b")
+    page.set_input_files("#file-b", files / "astronaut.png")
     expect(page.locator("#comparison-rows tr")).to_have_count(6)
 
 
@@ -1143,16 +1146,15 @@ def test_axe_finds_no_barrier(three: "Page", files: Path, scheme: str) -> None:
 
 
 def test_what_ends_beside_other_work_is_said_when_all_is_done(shown: "Page", files: Path) -> None:
-    held: list[Route] = []
-    shown.route("**/v1/regions*", lambda route: held.append(route))
+    held: list[Any] = []
+    shown.route("**/v1/regions*", lambda route: route.continue_() if held else held.append(route))
     drag(shown, (0.2, 0.2), (0.6, 0.6))
     expect(shown.locator("#status .text")).to_have_text("Measuring boxes…")
     shown.click("#tab-compare")
-    load(shown, files / "coffee.png", "b")
-    shown.wait_for_timeout(500)  # the boxes of the second photo are asked for once they stand still
+    with shown.expect_response("**/v1/regions*"):  # of the second photo, which gets the box too
+        load(shown, files / "coffee.png", "b")
 
-    for route in held:
-        route.continue_()
+    held[0].continue_()
 
     expect(shown.locator("#status .text")).to_contain_text("coffee.png is ready.")
     expect(shown.locator("#status .text")).to_contain_text("Boxes are measured.")
