@@ -1,10 +1,9 @@
 """Weights between two checkpoints: python data/between.py DATA A B [--save SHARE OUT].
 
-A and B are checkpoints of one architecture; the priors of single sets, which neutral predictions
-do not use, stay B's. Prints what networks on the line from A to B reach on
-validation images, each with the weights (1 - SHARE) A + SHARE B: whether two solutions lie in one
-valley, or what a network keeps of its start when it is averaged with it. `--save` writes such a
-network instead, with the data and the config of B's card.
+A and B are checkpoints of one architecture; the priors of single sets, which neutral predictions do
+not use, stay B's. Prints what the networks (1 - SHARE) A + SHARE B reach on validation images:
+whether two solutions lie in one valley, or what a network keeps of its start when it is averaged
+with it. `--save` writes one of them instead, with the data and the config of B's card.
 
 Source:
     Goodfellow et al., "Qualitatively characterizing neural network optimization problems" (2015);
@@ -12,55 +11,44 @@ Source:
 """
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 
-from saliency.checkpoint import Card, Checkpoint, find_weights, load_checkpoint, save_checkpoint
+from saliency.checkpoint import Checkpoint, find_weights, load_checkpoint, save_checkpoint
 from saliency.datasets.config import load_data_config
 from saliency.datasets.sets import LabelledSets, build_sets
-from saliency.evaluation import measure_map, predict_set
-from saliency.metrics import srcc
+from saliency.evaluation import evaluate
 from saliency.predictor import Predictor
 from saliency.training.start import OFFSETS
-from saliency.types import SCORES
-
-METRICS = ("CC", "NSS", "KLDiv", "SIM")
 
 
 def average(a: Checkpoint, b: Checkpoint, share: float) -> Checkpoint:
     """Return the network (1 - share) a + share b, with what the card of `b` says of its data."""
-    card = dataclasses.replace(b.card, version=Card.version, metrics={})
-    mixed = Checkpoint(type(b.network)(b.network.architecture), b.preprocessing, card)
+    network = type(b.network)(b.network.architecture)
     first, second = a.network.state_dict(), b.network.state_dict()
     tensors = second | {
         name: (1 - share) * first[name] + share * tensor
         for name, tensor in second.items()
         if tensor.is_floating_point() and name not in OFFSETS
     }
-    mixed.network.load_state_dict(tensors)
-    mixed.network.eval()
-    return mixed
+    network.load_state_dict(tensors)
+    return Checkpoint(network.eval(), b.preprocessing, b.card.unmeasured())
 
 
 def measure(checkpoint: Checkpoint, sets: LabelledSets) -> dict[str, float]:
     """Return the mean of each metric over images with fixations, and SRCC over rated ones."""
     predictor = Predictor(checkpoint, "cpu")
-    rows = [
-        measure_map(prediction, sample)
-        for dataset in sets.saliency
-        for _, sample, prediction in predict_set(predictor, dataset)
-    ]
-    found = {name: float(np.mean([row[name] for row in rows if name in row])) for name in METRICS}
-    rated = [
-        (prediction.score, sample.score_distribution @ SCORES)
-        for dataset in sets.rated
-        for _, sample, prediction in predict_set(predictor, dataset)
-        if prediction.score is not None
-    ]
-    if rated:
-        found["SRCC"] = srcc(*np.array(rated).T)
+    maps = [evaluate(predictor, dataset, full=False) for dataset in sets.saliency]
+    counts = [result.images for result in maps]
+    found = {
+        metric: float(np.average([r.measures[metric].value for r in maps], weights=counts))
+        for metric in ("CC", "NSS", "KLDiv", "SIM")
+    }
+    for dataset in sets.rated:
+        rated = evaluate(predictor, dataset, full=False)
+        if "SRCC" in rated.measures:
+            found[f"{rated.name} SRCC"] = rated.measures["SRCC"].value
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from saliency.checkpoint import Card, load_checkpoint, save_checkpoint
+from saliency.checkpoint import load_checkpoint, save_checkpoint
 
 
 def main() -> None:
@@ -32,9 +32,7 @@ def main() -> None:
         priors.log_temperature += math.log(options.factor)
         priors.center_bias *= options.factor
         priors.center_bias_offsets *= options.factor
-    # Version and measurements are those of the maps before.
-    card = replace(checkpoint.card, version=Card.version, metrics={})
-    save_checkpoint(options.out, replace(checkpoint, card=card))
+    save_checkpoint(options.out, replace(checkpoint, card=checkpoint.card.unmeasured()))
 
 
 if __name__ == "__main__":

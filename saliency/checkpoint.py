@@ -13,7 +13,7 @@ import os
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,10 @@ class Card:
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     commit: str = ""
+
+    def unmeasured(self) -> Card:
+        """Return the card of weights made from these: version and metrics are not theirs."""
+        return replace(self, version=Card.version, metrics={})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from saliency.checkpoint import Card, Checkpoint
+from saliency.checkpoint import Checkpoint
 from saliency.datasets.sets import build_sets
 from saliency.errors import ConfigError
 from saliency.training.config import TrainingConfig
@@ -52,6 +52,4 @@ def refit_scores(
     assert network.aesthetics is not None  # noqa: S101
     assert solved.aesthetics is not None  # noqa: S101
     network.aesthetics.mix(solved.aesthetics, share)
-    # Version and measurements are those of the network before.
-    card = replace(checkpoint.card, version=Card.version, metrics={})
-    return replace(checkpoint, network=network.eval(), card=card)
+    return replace(checkpoint, network=network.eval(), card=checkpoint.card.unmeasured())
