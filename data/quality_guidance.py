@@ -2,17 +2,16 @@
 
 A small network first learns where photos lost detail, from photos without labels that are spoilt in
 one region alone. Then it is held, and its map scales and shifts the channels of every stage of the
-saliency decoder, place by place. The arms of `studies/quality.toml` differ in that map alone: none,
-the map of the photo, and the same map turned by 180 degrees, which is a placebo.
+saliency decoder, place by place. The arms of `quality_guidance.toml` differ in that map alone: no
+map, the map of the photo, and the same map turned by 180 degrees, which is a placebo.
 
 OUT keeps what is done, and a second call goes on with what is missing. Prints how well the map
 finds regions that are spoilt. For tables and a report of the finished runs:
 
-    saliency experiment ablation data/recipes/studies/quality.toml -o OUT
+    saliency experiment ablation data/quality_guidance.toml -o OUT --hours 0
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,28 +26,17 @@ from torch import Tensor, nn
 
 import saliency.model
 import saliency.training.building
-from saliency.checkpoint import load_checkpoint
 from saliency.datasets.photos import PhotosDataset
-from saliency.datasets.sets import build_sets
 from saliency.distortions import DISTORTIONS
-from saliency.experiments.ablation.measure import (
-    PACKED,
-    RESULT,
-    RunResult,
-    measure,
-    pack,
-)
-from saliency.experiments.ablation.running import METRICS, finished
+from saliency.experiments.ablation.measure import PACKED, RESULT, pack
+from saliency.experiments.ablation.running import finished, run_one
 from saliency.experiments.ablation.study import Study
 from saliency.model import Architecture, SaliencyNetwork
 from saliency.model.decoder import SaliencyDecoder
 from saliency.model.encoders import build_encoder
-from saliency.predictor import Predictor
-from saliency.training.folder import BEST, LAST, STATE, current_commit
-from saliency.training.loop import train
 from saliency.types import Output
 
-STUDY = Path(__file__).parent / "recipes" / "studies" / "quality.toml"
+STUDY = Path(__file__).with_suffix(".toml")
 KINDS = ("defocus", "motion", "low_resolution", "noise", "jpeg")
 STEPS, BATCH, HELD_OUT = 600, 8, 200
 WIDTH = 32
@@ -213,25 +201,11 @@ def run_missing(study: Study, data: Path, out: Path, quality: QualityMap) -> Non
         network = SaliencyNetwork if run.arm == "none" else GuidedNetwork
         saliency.training.building.SaliencyNetwork = network  # where training builds it,
         saliency.model.SaliencyNetwork = network  # and where a checkpoint is loaded
-        config = study.config(run, out)
-        train(config, folder, data_root=data, device="cpu")
-        checkpoint = load_checkpoint(folder / LAST)
-        last = json.loads((folder / METRICS).read_text("utf-8").splitlines()[-1])
-        RunResult(
-            arm=run.arm,
-            repetition=run.repetition,
-            fold=run.fold,
-            sets=measure(Predictor(checkpoint, "cpu"), build_sets(config.data, "test", data)),
-            train=last["train"],
-            gap=last["gap"],
-            seconds=0.0,
-            parameters=sum(p.numel() for p in checkpoint.network.parameters()),
-            commit=current_commit(),
-            identity=study.identity(run),
-            steps=last["step"],
-        ).save(folder / RESULT)
-        for name in (STATE, BEST):
-            (folder / name).unlink(missing_ok=True)
+        ending = run_one(run, study.config(run, out), study.identity(run), out, data, "cpu")
+        if ending.error:
+            raise SystemExit(f"{folder}: {ending.error}")
+        if ending.stopped:
+            raise SystemExit("stopped; run the same command again to continue")
 
 
 def main() -> None:

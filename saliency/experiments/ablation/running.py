@@ -131,7 +131,7 @@ def run_study(
                     break
                 waiting.remove(ready)
                 future = pool.submit(
-                    _run_one,
+                    run_one,
                     ready,
                     study.config(ready, out_dir),
                     study.identity(ready),
@@ -178,7 +178,7 @@ def _end_with_the_study() -> None:
     os._exit(1)
 
 
-def _run_one(
+def run_one(
     run: Run,
     config: TrainingConfig,
     identity: dict[str, Any],
